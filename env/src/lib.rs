@@ -1,0 +1,21 @@
+//! The deterministic core: patient simulator, rubric verifier, `Env` and `VecEnv`.
+
+#![forbid(unsafe_code)]
+
+pub mod action;
+pub mod event;
+pub mod hash;
+pub mod observation;
+pub mod persona;
+pub mod rubric;
+pub mod seed;
+pub mod step;
+pub mod units;
+
+pub use action::{Action, Decision, DoctorTurn, TokenTrace};
+pub use event::{Event, FactIx};
+pub use hash::Digest;
+pub use observation::{Line, Observation, Speaker, Told};
+pub use persona::Persona;
+pub use rubric::{Criterion, Outcome, Rubric, Scorecard, Verdict};
+pub use step::{Ending, EpisodeId, Limit, Limits, Reward, Status, Step, Unscored};
