@@ -4,18 +4,25 @@
 
 pub mod action;
 pub mod event;
+pub mod gym;
 pub mod hash;
 pub mod observation;
 pub mod persona;
+pub mod policy;
 pub mod rubric;
 pub mod seed;
 pub mod step;
 pub mod units;
+pub mod verifier;
+pub mod world;
 
 pub use action::{Action, Decision, DoctorTurn, TokenTrace};
 pub use event::{Event, FactIx};
+pub use gym::{Env, EnvConfig, EnvError, Gym, Info, PrivilegedView, ResetOptions};
 pub use hash::Digest;
 pub use observation::{Line, Observation, Speaker, Told};
 pub use persona::Persona;
+pub use policy::{Policy, PolicyError, PrivilegedPolicy};
 pub use rubric::{Criterion, Outcome, Rubric, Scorecard, Verdict};
 pub use step::{Ending, EpisodeId, Limit, Limits, Reward, Status, Step, Unscored};
+pub use world::{Awaiting, EpisodeLog, RestoreError, Slot, Ward, WardError};
