@@ -10,7 +10,10 @@ pub mod observation;
 pub mod persona;
 pub mod policy;
 pub mod rubric;
-pub mod seed;
+pub mod seed {
+    //! Counted randomness, shared with the record generator.
+    pub use bedside_records::seed::*;
+}
 pub mod step;
 pub mod units;
 pub mod verifier;

@@ -5,6 +5,7 @@
 pub mod fact;
 pub mod kb;
 pub mod record;
+pub mod seed;
 pub mod split;
 
 pub use fact::{Access, Aspect, Category, Fact, FactId, Polarity, Sensitivity, Topic};

@@ -22,6 +22,7 @@ pub enum Purpose {
     Policy = 6,
     Case = 7,
     Bootstrap = 8,
+    Record = 9,
 }
 
 /// A stream of draws for one purpose at one turn.
