@@ -90,7 +90,7 @@ fn brute_force(kb: &KnowledgeBase, condition: &str, evidence: &BTreeMap<usize, b
         condition: kb.condition(condition).expect("known"),
         years: Some(40),
         sex: Sex::Male,
-        complaint: kb.finding_index("cold").expect("known"),
+        complaint: kb.finding_index("cold"),
     };
     let n = kb.findings().len();
     (0..1u32 << n)

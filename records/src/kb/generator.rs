@@ -117,18 +117,19 @@ impl<'a> Generator<'a> {
             .collect();
         let complaint = complaints[pick(&mut draw, complaints.iter().map(|c| c.1))?].0;
         let person =
-            Person { kb: self.kb, condition, years: Some(years), sex, complaint: self.kb.finding_index(complaint)? };
+            Person { kb: self.kb, condition, years: Some(years), sex, complaint: self.kb.finding_index(complaint) };
         let values = self.sample(&person, &mut draw);
-        Some(Writer { kb: self.kb, person, values, months, draw }.record(seed, &self.population))
+        Writer { kb: self.kb, person, values, months, draw }.record(seed, &self.population)
     }
 
     /// Which findings this patient has. What is drawn depends on the complaint, age and sex alone, so that what a record
     /// leaves open says nothing about the condition.
     fn sample(&self, person: &Person<'_>, draw: &mut Draw) -> BTreeMap<FindingIx, bool> {
         let kb = self.kb;
-        let complaint = &kb.findings()[person.complaint].id;
+        let Some(came_with) = person.complaint else { return BTreeMap::new() };
+        let complaint = &kb.findings()[came_with].id;
         let mut wanted: BTreeSet<FindingIx> = SCREENING.iter().filter_map(|id| kb.finding_index(id)).collect();
-        wanted.insert(person.complaint);
+        wanted.insert(came_with);
         for c in kb.conditions() {
             let rival = Population { pool: super::Pool::All, temper: 1.0 };
             if rival.weight(c, person.years, person.sex) > 0.0
@@ -183,17 +184,17 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    fn record(mut self, seed: Seed, population: &Population) -> PatientRecord {
+    fn record(mut self, seed: Seed, population: &Population) -> Option<PatientRecord> {
+        let came_with = self.person.complaint?;
         let c = self.person.condition;
         let child = self.months < 12 * 12;
-        let complaint = &self.kb.findings()[self.person.complaint];
+        let complaint = &self.kb.findings()[came_with];
         let described = main_complaint(c) == complaint.id;
         let opening = if described && !c.voice.complaint.is_empty() { &c.voice.complaint } else { &complaint.yes };
         let chief_complaint = statement::sentence(&self.choose(opening), child, self.person.sex);
         let mut facts = vec![self.fact(complaint, true, Access::Volunteered)];
         self.describe(complaint, described, child, &mut facts);
         let values: Vec<(FindingIx, bool)> = self.values.iter().map(|(i, v)| (*i, *v)).collect();
-        let came_with = self.person.complaint;
         for (i, present) in values.into_iter().filter(|(i, _)| *i != came_with) {
             let finding = &self.kb.findings()[i];
             facts.push(self.fact(finding, present, access(finding)));
@@ -215,7 +216,7 @@ impl Writer<'_> {
             })
             .collect();
         let name = |id: &String| self.kb.condition(id).map_or_else(|| id.replace('_', " "), |c| c.name.clone());
-        PatientRecord {
+        Some(PatientRecord {
             schema: PatientRecord::SCHEMA,
             id: RecordId(
                 format!("kb1-{:?}-{}-{:08x}", population.pool, (population.temper * 100.0) as u32, seed.0)
@@ -241,7 +242,7 @@ impl Writer<'_> {
                 source_id: format!("{:08x}", seed.0),
                 made_by: GENERATOR.to_owned(),
             },
-        }
+        })
     }
 
     fn choose(&mut self, from: &[String]) -> String {

@@ -94,15 +94,15 @@ pub struct Person<'a> {
     pub condition: &'a Condition,
     pub years: Option<u32>,
     pub sex: Sex,
-    /// Certain, as it is what they came with; so is what it is a kind of.
-    pub complaint: FindingIx,
+    /// Certain, as it is what they came with; so is what it is a kind of. `None` where that is no finding one presents with.
+    pub complaint: Option<FindingIx>,
 }
 
 impl Person<'_> {
     /// P(finding | condition) before dependencies; 0 where age or sex rule it out, 1 for the complaint.
     pub fn marginal(&self, i: FindingIx) -> f64 {
         let f = &self.kb.findings()[i];
-        if i == self.complaint || self.gates_complaint(i) {
+        if self.complaint == Some(i) || self.gates_complaint(i) {
             1.0
         } else if !f.possible(self.years, self.sex) {
             0.0
@@ -113,11 +113,11 @@ impl Person<'_> {
 
     fn gates_complaint(&self, i: FindingIx) -> bool {
         let mut at = self.complaint;
-        while let Some(parent) = self.kb.network().kind_of(at) {
+        while let Some(parent) = at.and_then(|child| self.kb.network().kind_of(child)) {
             if parent == i {
                 return true;
             }
-            at = parent;
+            at = Some(parent);
         }
         false
     }

@@ -11,7 +11,7 @@ pub struct Posterior<'a> {
     kb: &'a KnowledgeBase,
     years: Option<u32>,
     sex: Sex,
-    complaint: FindingIx,
+    complaint: Option<FindingIx>,
     evidence: BTreeMap<FindingIx, bool>,
     /// Conditions that can present so, with the log of prior times P(complaint | condition).
     prior: Vec<(&'a Condition, f64)>,
@@ -20,7 +20,9 @@ pub struct Posterior<'a> {
 }
 
 impl<'a> Posterior<'a> {
-    /// `None` where no condition of the knowledge base presents with this finding in such a person.
+    /// `complaint` is the finding they came with. Where it is none that any condition presents with (an imported case),
+    /// or unknown, the belief starts from the prior alone and the complaint is evidence like any other. `None` only where
+    /// no condition occurs in such a person.
     pub fn new(
         kb: &'a KnowledgeBase,
         population: &Population,
@@ -28,24 +30,23 @@ impl<'a> Posterior<'a> {
         sex: Sex,
         complaint: &str,
     ) -> Option<Posterior<'a>> {
-        let at = kb.finding_index(complaint)?;
-        let prior: Vec<(&Condition, f64)> = kb
-            .conditions()
-            .iter()
-            .filter_map(|c| {
-                let p = population.weight(c, years, sex) * super::presents_with(kb, c, complaint, years, sex);
+        let start = |complaint: Option<FindingIx>, factor: &dyn Fn(&Condition) -> f64| {
+            let weigh = |c: &'a Condition| {
+                let p = population.weight(c, years, sex) * factor(c);
                 (p > 0.0).then(|| (c, libm::log(p)))
-            })
-            .collect();
-        let joint = prior.iter().map(|(_, l)| *l).collect();
-        (!prior.is_empty()).then_some(Posterior {
-            kb,
-            years,
-            sex,
-            complaint: at,
-            evidence: BTreeMap::new(),
-            prior,
-            joint,
+            };
+            let prior: Vec<(&Condition, f64)> = kb.conditions().iter().filter_map(weigh).collect();
+            let joint = prior.iter().map(|(_, l)| *l).collect();
+            let evidence = BTreeMap::new();
+            (!prior.is_empty()).then_some(Posterior { kb, years, sex, complaint, evidence, prior, joint })
+        };
+        let presented = kb
+            .finding_index(complaint)
+            .and_then(|at| start(Some(at), &|c| super::presents_with(kb, c, complaint, years, sex)));
+        presented.or_else(|| {
+            let mut open = start(None, &|_| 1.0)?;
+            open.observe(complaint, true);
+            Some(open)
         })
     }
 
