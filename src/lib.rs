@@ -6,6 +6,8 @@ pub use bedside_env as env;
 pub use bedside_records as records;
 pub use bedside_replays as replays;
 
+pub mod leaks;
+pub mod measure;
 pub mod runner;
 pub mod stats;
 

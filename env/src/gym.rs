@@ -186,6 +186,11 @@ impl Gym {
         Ok(self.ward.awaiting(self.slot.ok_or(EnvError::NotReset)?)?)
     }
 
+    /// The id that `reset` would give this episode, without opening it.
+    pub fn episode_id(&self, seed: Seed, options: &ResetOptions) -> Result<EpisodeId, EnvError> {
+        opening(&self.cases, &self.config, seed, options).map(|o| o.1)
+    }
+
     pub fn cases(&self) -> &[Arc<Case>] {
         &self.cases
     }
