@@ -8,6 +8,7 @@ pub use bedside_replays as replays;
 
 pub mod leaks;
 pub mod measure;
+pub mod promises;
 pub mod runner;
 pub mod stats;
 

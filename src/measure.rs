@@ -8,7 +8,7 @@ use bedside_env::units::{
 };
 use bedside_env::units::Case;
 use bedside_env::{
-    AutoresetMode, Decision, Ending, Env, EnvConfig, EnvError, Gym, Persona, ResetOptions, VecEnv,
+    AutoresetMode, Decision, Ended, Ending, Env, EnvConfig, EnvError, Gym, Persona, ResetOptions, Step, VecEnv,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -40,7 +40,7 @@ pub fn batch(
     slots: usize,
     threads: usize,
     time: Duration,
-    mut each: impl FnMut(bedside_env::EpisodeLog),
+    mut each: impl FnMut(Step, Ended),
 ) -> Result<Throughput, EnvError> {
     let mut env = VecEnv::new(cases.clone(), config.clone(), slots, threads, AutoresetMode::NextStep);
     env.reset(Seed(1), &ResetOptions::default())?;
@@ -59,7 +59,7 @@ pub fn batch(
                     turn_of[slot] += 1;
                     if let Some(ended) = a.ended {
                         episodes += 1;
-                        each(ended.log);
+                        each(a.step, ended);
                     }
                 }
                 None => {}

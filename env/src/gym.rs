@@ -24,6 +24,8 @@ pub struct EnvConfig {
     pub scorer: Option<Arc<dyn Scorer>>,
     /// Fulfils what language-model units ask for. The embedded units never ask.
     pub driver: Option<Arc<dyn Driver>>,
+    /// Whether `VecEnv` hands out digest and state checksum of finished episodes, which a log wants.
+    pub seal: bool,
 }
 
 /// Fulfils effects. Runs outside the core; what it returns is recorded.
@@ -40,6 +42,7 @@ impl Default for EnvConfig {
             persona: None,
             scorer: Some(Arc::new(crate::verifier::EmbeddedScorer)),
             driver: None,
+            seal: false,
         }
     }
 }

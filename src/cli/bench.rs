@@ -4,11 +4,11 @@ use super::fail::Fail;
 use super::out;
 use super::run::config;
 use super::source::Source;
-use bedside::env::EpisodeLog;
-use bedside::env::verifier::Scorer;
+use bedside::env::{Ended, Event};
 use bedside::measure::{batch, latencies, memory, quantile, timed};
 use bedside::prelude::*;
-use bedside::replays::{Log, Mode, Recording, ReplayConfig, WriterPolicy, replay_all};
+use bedside::replays::{Log, Recording, WriterPolicy};
+use bedside::replays::replay::{Mode, ReplayConfig, replay_all};
 use serde_json::json;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -65,14 +65,14 @@ pub fn run(args: Args) -> Result<ExitCode, Fail> {
         report.add("memory per consultation, after 8 turns", played / 1024.0, "KiB")?;
     }
     for threads in [1, cores] {
-        let t = batch(&cases, &unscored, args.slots, threads, time, |_| {})?;
+        let t = batch(&cases, &unscored, args.slots, threads, time, |_, _| {})?;
         report.add(&format!("no log, {threads} thread(s)"), t.per_second(), "turns/s")?;
         if threads == cores && cores == 1 {
             break;
         }
     }
     let scored = EnvConfig::default();
-    let t = batch(&cases, &scored, args.slots, 1, time, |_| {})?;
+    let t = batch(&cases, &scored, args.slots, 1, time, |_, _| {})?;
     report.add("no log, scored, 1 thread", t.per_second(), "turns/s")?;
 
     let (folder, temporary) = match &args.dir {
@@ -102,7 +102,7 @@ pub fn run(args: Args) -> Result<ExitCode, Fail> {
 /// Where a turn's time goes.
 fn units(cases: &Arc<Vec<Arc<Case>>>, config: &EnvConfig, slots: usize, time: Duration, report: &mut Report) -> Result<(), Fail> {
     let (units, clock) = timed(config.units.clone());
-    let t = batch(cases, &EnvConfig { units, ..config.clone() }, slots, 1, time, |_| {})?;
+    let t = batch(cases, &EnvConfig { units, ..config.clone() }, slots, 1, time, |_, _| {})?;
     let mut inside = 0.0;
     for (name, nanos, _) in clock.report() {
         let per_turn = nanos as f64 / 1000.0 / t.turns.max(1) as f64;
@@ -127,8 +127,9 @@ fn logged(
         let writer = log.writer(group);
         let mut failed = None;
         let start = Instant::now();
-        let t = batch(cases, config, args.slots, 1, time, |episode| {
-            let recording = recording(episode, cases);
+        let sealed = EnvConfig { seal: true, ..config.clone() };
+        let t = batch(cases, &sealed, args.slots, 1, time, |step, ended| {
+            let recording = recording(&step, ended, cases);
             if let (Some(r), None) = (recording, &failed) {
                 failed = writer.record(&r).err();
             }
@@ -153,6 +154,21 @@ fn logged(
 }
 
 /// What the log wants to know of an episode that ran in a batch.
-fn recording(episode: EpisodeLog, cases: &[Arc<Case>]) -> Option<Recording> {
-    Recording::of_log(episode, |hash| cases.iter().find(|c| c.hash == hash).cloned(), "bench", None::<&dyn Scorer>)
+fn recording(step: &Step, ended: Ended, cases: &[Arc<Case>]) -> Option<Recording> {
+    let Some(Event::ConsultationOpened(opening)) = ended.log.events.first() else { return None };
+    let case = cases.iter().find(|c| c.hash == opening.record_hash)?.clone();
+    let (digest, state) = ended.seal?;
+    Some(Recording {
+        log: ended.log,
+        case,
+        policy: "bench".to_owned(),
+        status: step.status,
+        reward: step.reward,
+        metrics: step.metrics.clone(),
+        digest,
+        state,
+        scorer: None,
+        card: None,
+        traces: Vec::new(),
+    })
 }

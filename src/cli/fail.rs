@@ -63,6 +63,7 @@ from_hinted!(
     bedside::records::LibraryError,
     bedside::replays::LogError,
     bedside::replays::StoreError,
+    bedside::promises::Trouble,
     bedside::runner::PlayError,
     serde_json::Error,
 );

@@ -4,7 +4,7 @@ use super::fail::Fail;
 use super::out;
 use super::source::Source;
 use bedside::prelude::*;
-use bedside::replays::{LogReader, LogWriter};
+use bedside::replays::{Log, WriterPolicy};
 use bedside::runner::{Job, play_all};
 use bedside::stats::{Interval, bootstrap};
 use serde_json::json;
@@ -89,11 +89,12 @@ pub fn run(args: Args) -> Result<ExitCode, Fail> {
     let mut rows: BTreeMap<(String, usize), Vec<Row>> = BTreeMap::new();
     let mut writer = None;
     if let Some(path) = &args.log {
-        let known = recorded(path, &cases, &config, &mut jobs, &mut rows)?;
+        let log = Log::open(path)?;
+        let known = recorded(&log, &cases, &config, &mut jobs, &mut rows)?;
         if known > 0 {
             eprintln!("resumed: {known} consultations were recorded before");
         }
-        writer = Some(LogWriter::open(path)?);
+        writer = Some(log.writer(WriterPolicy::default()));
     }
     let threads = args.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     let bar = out::progress(jobs.len() as u64, "playing");
@@ -110,7 +111,7 @@ pub fn run(args: Args) -> Result<ExitCode, Fail> {
                 };
                 rows.entry((job.policy.clone(), job.case)).or_default().push(row);
                 if let Some(w) = writer.as_ref().filter(|_| broken.is_none())
-                    && let Err(e) = w.record(p.recording)
+                    && let Err(e) = w.record(&p.recording)
                 {
                     broken = Some(Fail::from(e));
                 }
@@ -120,7 +121,7 @@ pub fn run(args: Args) -> Result<ExitCode, Fail> {
         bar.inc(1);
     });
     if let Some(w) = writer {
-        w.finish()?;
+        w.close()?;
     }
     bar.finish_and_clear();
     if let Some(e) = broken {
@@ -135,20 +136,13 @@ pub fn run(args: Args) -> Result<ExitCode, Fail> {
 
 /// Drops the jobs that the log holds already, and takes their rows from it.
 fn recorded(
-    path: &std::path::Path,
+    log: &Log,
     cases: &std::sync::Arc<Vec<std::sync::Arc<Case>>>,
     config: &EnvConfig,
     jobs: &mut Vec<Job>,
     rows: &mut BTreeMap<(String, usize), Vec<Row>>,
 ) -> Result<usize, Fail> {
-    if !path.exists() {
-        return Ok(0);
-    }
-    let log = LogReader::open(path)?;
-    let mut have = BTreeMap::new();
-    for head in log.heads()? {
-        have.insert(head.0, head.1.seal);
-    }
+    let have: BTreeMap<_, _> = log.episodes()?.into_iter().map(|(id, head)| (id, head.seal)).collect();
     let mut gym = Gym::new(cases.clone(), config.clone());
     let mut done = BTreeSet::new();
     for (i, job) in jobs.iter().enumerate() {

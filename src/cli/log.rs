@@ -1,0 +1,1 @@
+//! Commands over a log: replay, verify, fork, diff, rescore, export.
