@@ -220,6 +220,9 @@ pub struct PrivilegedView {
 }
 
 impl PrivilegedView {
+    pub fn case(&self) -> &Arc<Case> {
+        &self.case
+    }
     pub fn record(&self) -> &bedside_records::PatientRecord {
         &self.case.record
     }
