@@ -9,6 +9,7 @@ pub mod hash;
 pub mod observation;
 pub mod persona;
 pub mod policy;
+pub mod probe;
 pub mod rubric;
 pub mod seed;
 pub mod step;
