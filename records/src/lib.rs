@@ -4,6 +4,7 @@
 
 pub mod deid;
 pub mod fact;
+pub mod import;
 pub mod kb;
 pub mod library;
 pub mod parse;
