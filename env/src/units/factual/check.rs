@@ -125,10 +125,9 @@ impl<'a, 'v> Reading<'a, 'v> {
             while at < self.tokens.tokens.len() && usize::from(self.tokens.tokens[at].sentence) == number {
                 at += 1;
             }
-            if self.settled[from..at].iter().all(|s| *s) {
-                self.lead(&sentence, from == at, &mut found);
-            } else if !small_talk(sentence.hash) {
+            if !small_talk(sentence.hash) {
                 self.sentence(&sentence, from, at, &mut found);
+                self.lead(&sentence, from == at, &mut found);
             }
         }
         found
@@ -155,7 +154,7 @@ impl<'a, 'v> Reading<'a, 'v> {
             return;
         }
         self.mentions(sentence, from, to, found);
-        if found.len() > before {
+        if found.len() > before || self.settled[from..to].iter().all(|s| *s) {
             return;
         }
         let mut tally = Tally::default();
@@ -199,14 +198,22 @@ impl<'a, 'v> Reading<'a, 'v> {
     fn mentions(&mut self, sentence: &Sentence, from: usize, to: usize, found: &mut Vec<Violation>) {
         let text = &self.draft[sentence.start as usize..sentence.end as usize];
         for m in Lexicon::builtin().mentions(text) {
-            let (start, end) = (m.start as u32 + sentence.start, m.end as u32 + sentence.start);
-            let within = |t: &Token| t.start >= start && t.end <= end;
-            let Some(first) = (from..to).find(|i| within(&self.tokens.tokens[*i])) else { continue };
-            let last = (first..to).take_while(|i| within(&self.tokens.tokens[*i])).last().unwrap_or(first);
-            if self.settled[first..=last].iter().all(|s| *s) {
+            let (start, stop) = (m.start as u32 + sentence.start, m.end as u32 + sentence.start);
+            let within = |t: &Token| t.start >= start && t.end <= stop;
+            let sensed = m.entry.findings.iter().any(|(_, sense)| sense.is_some());
+            // Its tokens, first to last; a phrase made of small words alone has none and must say its sense by itself.
+            let first = (from..to).find(|i| within(&self.tokens.tokens[*i]));
+            if first.is_none() && !sensed {
                 continue;
             }
-            let negated = self.tokens.tokens[first].negated;
+            let first = first.unwrap_or(to);
+            let end = (first..to).take_while(|i| within(&self.tokens.tokens[*i])).last().map_or(first, |last| last + 1);
+            let settled = first < end && self.settled[first..end].iter().all(|s| *s);
+            if settled && !sensed {
+                continue;
+            }
+            let negated = self.tokens.tokens.get(first).filter(|_| first < end).is_some_and(|t| t.negated);
+            let unsure = sentence.question || (first < end && self.tokens.tokens[first].unsure);
             let (mut denied, mut hidden, mut known) = (None, None, false);
             let sensed = m.entry.findings.iter().any(|(_, sense)| sense.is_some());
             let (mut fine, mut against) = (false, None);
@@ -226,26 +233,29 @@ impl<'a, 'v> Reading<'a, 'v> {
                 }
             }
             let supported = |i: usize| self.settled[i] || self.supported(&self.tokens.tokens[i]);
-            let asked = || (first..=last).all(|i| self.asked(self.tokens.tokens[i].stem));
+            let asked = || (first..end).all(|i| self.asked(self.tokens.tokens[i].stem));
+            if settled && (fine || against.is_none()) {
+                continue;
+            }
             if let Some(ix) = against {
                 found.push(violation(ViolationKind::Contradicted, sentence, Some(ix)));
-            } else if fine || ((sentence.question || self.tokens.tokens[first].unsure) && asked()) {
-                self.settled[first..=last].fill(true);
+            } else if fine || (unsure && asked()) {
+                self.settled[first..end].fill(true);
             } else if let Some(ix) = denied {
                 found.push(violation(ViolationKind::Contradicted, sentence, Some(ix)));
-            } else if (first..=last).all(supported) {
-                self.settled[first..=last].fill(true);
+            } else if first < end && (first..end).all(supported) {
+                self.settled[first..end].fill(true);
             } else if let Some(ix) = hidden {
                 found.push(violation(ViolationKind::Leaked, sentence, Some(ix)));
-            } else if !known && (sensed || self.strange(first, last)) {
+            } else if !known && (sensed || self.strange(first, end)) {
                 found.push(violation(ViolationKind::Fabricated, sentence, None));
             }
         }
     }
 
     /// No token of it is the record's: what it says comes from nowhere. Where some are, the tokens decide.
-    fn strange(&self, first: usize, last: usize) -> bool {
-        (first..=last).all(|i| self.index.places(self.tokens.tokens[i].stem).is_empty())
+    fn strange(&self, first: usize, end: usize) -> bool {
+        (first..end).all(|i| self.index.places(self.tokens.tokens[i].stem).is_empty())
     }
 
     fn supported(&self, token: &Token) -> bool {
