@@ -8,11 +8,12 @@ mod components;
 mod systems;
 
 use crate::action::DoctorTurn;
-use crate::event::{Event, ForkPoint, Opening};
+use crate::event::{Because, Event, FactIx, ForkPoint, Opening};
 use crate::hash::Digest;
 use crate::observation::Observation;
 use crate::step::{EpisodeId, Limit, Status};
 use crate::units::{Affect, Case, Effect, EffectResult, PatientView, Units};
+use bedside_records::Access;
 use bevy_ecs::prelude::*;
 use bevy_ecs::schedule::{ScheduleBuildSettings, SingleThreadedExecutor};
 use components::*;
@@ -133,8 +134,14 @@ impl Ward {
         };
         let first: Arc<str> =
             if opening.units.affect { self.units.affective.open(&view).into() } else { case.chief_complaint.clone() };
+        // The complaint is known once it is spoken; what else the patient would volunteer waits for an open question.
+        let complaint = case.record.facts.iter().position(|f| f.access == Access::Volunteered);
         let id = apply::open(&mut self.world, episode, case, opening, affect);
         apply::apply(&mut self.world, id, Event::PatientOpened { text: first });
+        if let Some(at) = complaint {
+            let event = Event::FactDisclosed { turn: 0, fact: FactIx(at as u16), because: Because::Opening };
+            apply::apply(&mut self.world, id, event);
+        }
         Slot(id)
     }
 
