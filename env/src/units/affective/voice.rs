@@ -213,7 +213,7 @@ impl Speaker<'_, '_> {
                     AGAIN_POLITE
                 })
             } else if polar && fact.topic.aspect.is_none() {
-                self.yes_or_no(fact.polarity, &text)
+                self.yes_or_no(fact.polarity, &text, answered > 0)
             } else if answered > 0 && self.draw.chance(50) {
                 self.joint(answered)
             } else {
@@ -239,13 +239,15 @@ impl Speaker<'_, '_> {
         }
     }
 
-    fn yes_or_no(&mut self, polarity: Polarity, text: &str) -> &'static str {
+    fn yes_or_no(&mut self, polarity: Polarity, text: &str, further: bool) -> &'static str {
         let style = self.persona.style;
         let present = polarity == Polarity::Present;
         if leads_itself(text) || (present && text.starts_with("It ")) || self.draw.chance(12) {
             return "";
         }
-        if present {
+        if further && style != LanguageStyle::Terse && self.draw.chance(60) {
+            self.pick(if present { AND_YES } else { AND_NO })
+        } else if present {
             self.pick(of(style, [YES, YES_COLLOQUIAL, YES_FORMAL, YES_TERSE, YES]))
         } else {
             self.pick(of(style, [NO, NO_COLLOQUIAL, NO_FORMAL, NO_TERSE, NO]))

@@ -125,10 +125,9 @@ impl<'a, 'v> Reading<'a, 'v> {
             while at < self.tokens.tokens.len() && usize::from(self.tokens.tokens[at].sentence) == number {
                 at += 1;
             }
-            if self.settled[from..at].iter().all(|s| *s) {
-                self.lead(&sentence, from == at, &mut found);
-            } else if !small_talk(sentence.hash) {
+            if !small_talk(sentence.hash) {
                 self.sentence(&sentence, from, at, &mut found);
+                self.lead(&sentence, from == at, &mut found);
             }
         }
         found
@@ -150,8 +149,12 @@ impl<'a, 'v> Reading<'a, 'v> {
 
     fn sentence(&mut self, sentence: &Sentence, from: usize, to: usize, found: &mut Vec<Violation>) {
         let before = found.len();
+        if let Some(fact) = self.reversed(from, to) {
+            found.push(violation(ViolationKind::Contradicted, sentence, Some(fact)));
+            return;
+        }
         self.mentions(sentence, from, to, found);
-        if found.len() > before {
+        if found.len() > before || self.settled[from..to].iter().all(|s| *s) {
             return;
         }
         let mut tally = Tally::default();
@@ -175,20 +178,45 @@ impl<'a, 'v> Reading<'a, 'v> {
         }
     }
 
+    /// A fact to be told that this sentence says the other way round: most of its words, under the opposite negation.
+    fn reversed(&self, from: usize, to: usize) -> Option<FactIx> {
+        let tokens = &self.tokens.tokens[from..to];
+        let says = |m: &Mark, negated: bool| tokens.iter().any(|t| t.stem == m.stem && t.negated == negated);
+        self.selection.told.iter().map(|(ix, _)| *ix).find(|ix| {
+            self.index.pieces(*ix).any(|piece| {
+                let flipped = piece.iter().filter(|m| says(m, !m.negated) && !says(m, m.negated)).count();
+                let most = flipped * 10 >= piece.len() * 6 || (flipped >= 2 && flipped * 10 >= piece.len() * 4);
+                let mut denied = piece.iter().filter(|m| m.negated).peekable();
+                let undone = denied.peek().is_some() && denied.all(|m| says(m, false) && !says(m, true));
+                let nothing_new = tokens.iter().all(|t| piece.iter().any(|m| m.stem == t.stem));
+                flipped > 0 && (most || undone || nothing_new) && find(&self.tokens.tokens, piece).is_none()
+            })
+        })
+    }
+
     /// Phrases of the knowledge base in a sentence, against the facts about the same finding.
     fn mentions(&mut self, sentence: &Sentence, from: usize, to: usize, found: &mut Vec<Violation>) {
         let text = &self.draft[sentence.start as usize..sentence.end as usize];
         for m in Lexicon::builtin().mentions(text) {
-            let (start, end) = (m.start as u32 + sentence.start, m.end as u32 + sentence.start);
-            let within = |t: &Token| t.start >= start && t.end <= end;
-            let Some(first) = (from..to).find(|i| within(&self.tokens.tokens[*i])) else { continue };
-            let last = (first..to).take_while(|i| within(&self.tokens.tokens[*i])).last().unwrap_or(first);
-            if self.settled[first..=last].iter().all(|s| *s) {
+            let (start, stop) = (m.start as u32 + sentence.start, m.end as u32 + sentence.start);
+            let within = |t: &Token| t.start >= start && t.end <= stop;
+            let sensed = m.entry.findings.iter().any(|(_, sense)| sense.is_some());
+            // Its tokens, first to last; a phrase made of small words alone has none and must say its sense by itself.
+            let first = (from..to).find(|i| within(&self.tokens.tokens[*i]));
+            if first.is_none() && !sensed {
                 continue;
             }
-            let negated = self.tokens.tokens[first].negated;
+            let first = first.unwrap_or(to);
+            let end = (first..to).take_while(|i| within(&self.tokens.tokens[*i])).last().map_or(first, |last| last + 1);
+            let settled = first < end && self.settled[first..end].iter().all(|s| *s);
+            if settled && !sensed {
+                continue;
+            }
+            let negated = self.tokens.tokens.get(first).filter(|_| first < end).is_some_and(|t| t.negated);
+            let unsure = sentence.question || (first < end && self.tokens.tokens[first].unsure);
             let (mut denied, mut hidden, mut known) = (None, None, false);
-            let mut fine = false;
+            let sensed = m.entry.findings.iter().any(|(_, sense)| sense.is_some());
+            let (mut fine, mut against) = (false, None);
             for (finding, sense) in &m.entry.findings {
                 let present = sense.unwrap_or(!negated);
                 for ix in self.index.about(*finding) {
@@ -197,29 +225,37 @@ impl<'a, 'v> Reading<'a, 'v> {
                     match (same, self.allowed(ix.0)) {
                         (true, true) => fine = true,
                         (true, false) => hidden = hidden.or(Some(ix)),
-                        (false, _) => denied = denied.or(Some(ix)),
+                        (false, _) => {
+                            denied = denied.or(Some(ix));
+                            against = against.or((sensed && self.told(ix.0)).then_some(ix));
+                        }
                     }
                 }
             }
             let supported = |i: usize| self.settled[i] || self.supported(&self.tokens.tokens[i]);
-            let asked = || (first..=last).all(|i| self.asked(self.tokens.tokens[i].stem));
-            if fine || (sentence.unsure && asked()) {
-                self.settled[first..=last].fill(true);
+            let asked = || (first..end).all(|i| self.asked(self.tokens.tokens[i].stem));
+            if settled && (fine || against.is_none()) {
+                continue;
+            }
+            if let Some(ix) = against {
+                found.push(violation(ViolationKind::Contradicted, sentence, Some(ix)));
+            } else if fine || (unsure && asked()) {
+                self.settled[first..end].fill(true);
             } else if let Some(ix) = denied {
                 found.push(violation(ViolationKind::Contradicted, sentence, Some(ix)));
-            } else if (first..=last).all(supported) {
-                self.settled[first..=last].fill(true);
+            } else if first < end && (first..end).all(supported) {
+                self.settled[first..end].fill(true);
             } else if let Some(ix) = hidden {
                 found.push(violation(ViolationKind::Leaked, sentence, Some(ix)));
-            } else if !known && self.strange(first, last) {
+            } else if !known && (sensed || self.strange(first, end)) {
                 found.push(violation(ViolationKind::Fabricated, sentence, None));
             }
         }
     }
 
     /// No token of it is the record's: what it says comes from nowhere. Where some are, the tokens decide.
-    fn strange(&self, first: usize, last: usize) -> bool {
-        (first..=last).all(|i| self.index.places(self.tokens.tokens[i].stem).is_empty())
+    fn strange(&self, first: usize, end: usize) -> bool {
+        (first..end).all(|i| self.index.places(self.tokens.tokens[i].stem).is_empty())
     }
 
     fn supported(&self, token: &Token) -> bool {
@@ -227,7 +263,8 @@ impl<'a, 'v> Reading<'a, 'v> {
     }
 
     fn token(&self, token: &Token, sentence: &Sentence, tally: &mut Tally) -> Option<(ViolationKind, Option<u16>)> {
-        if self.supported(token) || (sentence.unsure && self.asked(token.stem)) {
+        let idle = sentence.question || token.unsure;
+        if self.supported(token) || (idle && self.asked(token.stem)) {
             return None;
         }
         let places = self.index.places(token.stem);
@@ -248,14 +285,14 @@ impl<'a, 'v> Reading<'a, 'v> {
             }
             Weight::Rare => {
                 if let Some(fact) = flipped {
-                    return (!sentence.unsure).then_some((ViolationKind::Contradicted, Some(fact)));
+                    return (!idle).then_some((ViolationKind::Contradicted, Some(fact)));
                 }
                 match places.iter().find(|p| p.negated == token.negated).or(hidden) {
                     Some(p) if p.negated == token.negated || p.fact == self.index.diagnosis => {
                         Some((ViolationKind::Leaked, Some(p.fact)))
                     }
                     Some(p) => Some((ViolationKind::Contradicted, Some(p.fact))),
-                    None => (!sentence.unsure).then_some((ViolationKind::Fabricated, None)),
+                    None => (!idle).then_some((ViolationKind::Fabricated, None)),
                 }
             }
             Weight::Common => {
@@ -299,7 +336,7 @@ impl Tally {
     fn verdict(&self, index: &RecordIndex) -> Option<(ViolationKind, u16)> {
         self.counts.iter().find_map(|(fact, allowed, n)| {
             let whole = index.marks(FactIx(*fact)).len() as u16;
-            let most = *n * 10 >= whole * 6 && (*n >= 2 || (whole == 1 && self.residue == 1));
+            let most = *n * 10 >= whole * 6 && (*n >= 2 || (whole == 1 && self.residue <= 2));
             most.then_some((if *allowed { ViolationKind::Contradicted } else { ViolationKind::Leaked }, *fact))
         })
     }

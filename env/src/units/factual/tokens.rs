@@ -24,6 +24,8 @@ pub(crate) struct Token {
     pub stem: Stem,
     pub weight: Weight,
     pub negated: bool,
+    /// Under "I don't know" and the like: it claims nothing.
+    pub unsure: bool,
     pub sentence: u16,
     pub start: u32,
     pub end: u32,
@@ -36,8 +38,8 @@ pub(crate) struct Sentence {
     pub end: u32,
     /// Hash of its letters and digits in lower case.
     pub hash: u64,
-    /// "I don't know", "not sure", or a question: it claims nothing.
-    pub unsure: bool,
+    /// It asks and so claims nothing.
+    pub question: bool,
     /// Began with "yes" (true) or "no" (false).
     pub lead: Option<bool>,
     /// Words of any kind in it.
@@ -302,8 +304,11 @@ struct Scan<'a> {
     negated: bool,
     /// A negation stands just before, so "know" makes the sentence unsure.
     just_negated: bool,
+    unsure: bool,
     /// After a comma or "and": a subject pronoun begins a clause.
     joint: bool,
+    /// The word before was "all" or "that": "right" after it is no side.
+    agreeing: bool,
     /// Token that a unit right after it belongs to, with the number's bytes.
     number: Option<usize>,
 }
@@ -313,16 +318,14 @@ impl Scan<'_> {
         if !self.open {
             self.open = true;
             self.sentence = Sentence { start: at as u32, hash: OFFSET, ..Sentence::default() };
-            self.negated = false;
-            self.joint = false;
-            self.just_negated = false;
+            (self.negated, self.joint, self.just_negated, self.unsure) = (false, false, false, false);
         }
     }
 
     fn end(&mut self, at: usize, question: bool) {
         if self.open {
             self.sentence.end = at as u32;
-            self.sentence.unsure |= question;
+            self.sentence.question = question;
             self.out.sentences.push(self.sentence);
             self.open = false;
         }
@@ -332,7 +335,7 @@ impl Scan<'_> {
     fn push(&mut self, stem: Stem, weight: Weight, start: usize, end: usize) {
         let sentence = self.out.sentences.len() as u16;
         let (start, end) = (start as u32, end as u32);
-        self.out.tokens.push(Token { stem, weight, negated: self.negated, sentence, start, end });
+        self.out.tokens.push(Token { stem, weight, negated: self.negated, unsure: self.unsure, sentence, start, end });
     }
 
     fn word(&mut self, lower: &[u8], start: usize, end: usize, next: u8) {
@@ -341,12 +344,16 @@ impl Scan<'_> {
         let number = self.number.take();
         let just_negated = std::mem::take(&mut self.just_negated);
         let joint = std::mem::take(&mut self.joint);
+        let agreeing = std::mem::replace(&mut self.agreeing, matches!(lower, b"all" | b"that"));
         let digits = lower.first().is_some_and(u8::is_ascii_digit);
         if digits {
             self.push(numbered(lower, None), Weight::Number, start, end);
             if !lower.iter().any(u8::is_ascii_alphabetic) {
                 self.number = Some(self.out.tokens.len() - 1);
             }
+            return;
+        }
+        if lower == b"right" && (first || agreeing) {
             return;
         }
         match class(lower) {
@@ -367,9 +374,9 @@ impl Scan<'_> {
                 }
             }
             Some(Class::Knowing) => {
-                self.sentence.unsure |= just_negated || matches!(lower, b"idea" | b"clue" | b"dunno");
+                self.unsure |= just_negated || matches!(lower, b"idea" | b"clue" | b"dunno");
             }
-            Some(Class::Break) => self.negated = false,
+            Some(Class::Break) => (self.negated, self.unsure) = (false, false),
             Some(Class::Subject) => {
                 if joint {
                     self.negated = false;
@@ -428,7 +435,9 @@ impl Tokens {
             open: false,
             negated: false,
             just_negated: false,
+            unsure: false,
             joint: false,
+            agreeing: false,
             number: None,
         };
         let inside = |b: u8| b.is_ascii_alphanumeric() || (b >= 0x80);
@@ -522,7 +531,8 @@ mod tests {
     fn a_negation_reaches_to_the_next_clause() {
         let t = Tokens::of("I haven't had a fever, chills or a rash, but my knee hurts.");
         assert_eq!(t.tokens.iter().map(|t| t.negated).collect::<Vec<_>>(), [true, true, true, false, false]);
-        assert!(Tokens::of("I don't really know.").sentences[0].unsure);
+        let t = Tokens::of("I don't really know about any rash, but I've had jaundice.");
+        assert_eq!(t.tokens.iter().map(|t| t.unsure).collect::<Vec<_>>(), [true, false]);
         assert_eq!(Tokens::of("No, it hurts.").sentences[0].lead, Some(false));
     }
 }
