@@ -4,7 +4,7 @@ use super::fail::Fail;
 use super::out;
 use super::source::Source;
 use bedside::prelude::*;
-use bedside::records::import::{ImportReport, SourceFile, importer, names};
+use bedside::records::import::{ImportReport, SourceFile, importer};
 use bedside::records::{Category, DeidOptions, Polarity, deid};
 use serde_json::json;
 use std::io::{Read, Write};
@@ -112,30 +112,26 @@ pub fn read(path: &Path) -> Result<Vec<u8>, Fail> {
 }
 
 fn import(a: ImportArgs) -> Result<ExitCode, Fail> {
-    let Some(importer) = importer(&a.format) else {
-        return Err(Fail::usage(format!("there is no format `{}`", a.format), format!("one of {}", names().join(", "))));
-    };
+    let importer = importer(&a.format).map_err(Fail::Usage)?;
     let mut files = Vec::new();
     for path in &a.files {
         files.push(SourceFile { name: path.display().to_string(), bytes: read(path)? });
     }
     let report = importer.import(&files);
     write_all(&a.out, &report.records)?;
-    summary(&a.format, &report, a.json)?;
+    summary(&report, a.json)?;
     let any = !report.records.is_empty();
     Ok(if any { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
-fn summary(format: &str, report: &ImportReport, json: bool) -> Result<(), Fail> {
-    let facts: usize = report.records.iter().map(|r| r.facts.len()).sum();
-    let per_case = facts as f64 / report.records.len().max(1) as f64;
+fn summary(report: &ImportReport, json: bool) -> Result<(), Fail> {
     if json {
         for (id, why) in &report.rejected {
             out::json(&json!({"rejected": id, "why": why}))?;
         }
         return out::json(&json!({
-            "format": format, "read": report.records.len() + report.rejected.len(), "imported": report.records.len(),
-            "rejected": report.rejected.len(), "facts_per_case": per_case, "coverage": report.coverage(),
+            "format": report.format, "read": report.read, "imported": report.records.len(), "rejected": report.rejected.len(),
+            "facts_per_case": report.facts_per_case(), "coverage": report.covered(),
         }));
     }
     for (id, why) in report.rejected.iter().take(10) {
@@ -144,12 +140,7 @@ fn summary(format: &str, report: &ImportReport, json: bool) -> Result<(), Fail> 
     if report.rejected.len() > 10 {
         out::line(format!("... and {} more; --json lists all", report.rejected.len() - 10))?;
     }
-    let coverage = report.coverage().map_or_else(|| "no narrative".to_owned(), |c| format!("{:.1} % of the narrative", 100.0 * c));
-    out::line(format!(
-        "{format}: {} imported, {} rejected, {per_case:.1} facts a case, {coverage} covered",
-        report.records.len(),
-        report.rejected.len()
-    ))
+    out::line(report)
 }
 
 /// One file a record, named by its id; what cannot stand in a file name becomes `_`.
