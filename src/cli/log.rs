@@ -7,7 +7,7 @@ use bedside::env::EpisodeId;
 use bedside::env::verifier::EmbeddedScorer;
 use bedside::prelude::*;
 use bedside::replays::diff::{diff as compare, side_by_side};
-use bedside::replays::export::{chat, rlds};
+use bedside::replays::export::{chat, parquet, rlds};
 use bedside::replays::fork::open_fork;
 use bedside::replays::rescore::rescore as score_again;
 use bedside::replays::{Log, Mode, Outcome, Recording, ReplayConfig, Replayed, WriterPolicy, replay as play_back, verify_folder};
@@ -338,7 +338,14 @@ pub fn export(args: ExportArgs) -> Result<ExitCode, Fail> {
     let rows = match (args.format.as_str(), &args.out) {
         ("chat", Some(path)) => chat::write(&log, &ids, &units, &mut std::io::BufWriter::new(create(path)?))?,
         ("chat", None) => chat::write(&log, &ids, &units, &mut std::io::stdout().lock())?,
-        ("rlds", Some(path)) => rlds::write(&log, &ids, &units, create(path)?)?,
+        ("rlds", Some(path)) => {
+            let mut rows = Vec::new();
+            for id in &ids {
+                rows.extend(rlds::rows(&log, &log.read(*id)?, &units)?);
+            }
+            parquet::write(&rows, &log.tip()?.link.hex(), create(path)?)?;
+            rows.len() as u64
+        }
         ("rlds", None) => return Err(Fail::usage("Parquet is binary", "name a file with --out")),
         ("transcript", to) => {
             let mut text = String::new();

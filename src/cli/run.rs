@@ -143,7 +143,7 @@ fn recorded(
     rows: &mut BTreeMap<(String, usize), Vec<Row>>,
 ) -> Result<usize, Fail> {
     let have: BTreeMap<_, _> = log.episodes()?.into_iter().map(|(id, head)| (id, head.seal)).collect();
-    let mut gym = Gym::new(cases.clone(), config.clone());
+    let gym = Gym::new(cases.clone(), config.clone());
     let mut done = BTreeSet::new();
     for (i, job) in jobs.iter().enumerate() {
         let label = bedside::agents::doctor(&job.policy)?.name();
