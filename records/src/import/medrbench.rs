@@ -24,7 +24,9 @@ impl Importer for MedRBench {
     fn import(&self, files: &[SourceFile]) -> ImportReport {
         let mut report = ImportReport::new(SOURCE.format);
         for file in files {
-            let parsed = file.text().and_then(|t| serde_json::from_str::<Value>(&t).map_err(|e| format!("{}: not valid JSON: {e}", file.name)));
+            let parsed = file.text().and_then(|t| {
+                serde_json::from_str::<Value>(&t).map_err(|e| format!("{}: not valid JSON: {e}", file.name))
+            });
             match parsed {
                 Ok(Value::Object(map)) => {
                     for (id, v) in &map {
@@ -57,8 +59,14 @@ fn one(v: &Value, id: &str) -> Result<Case, String> {
             }
         }
     }
-    let body = |head: &str| parts.iter().find(|(h, _)| h.starts_with(head)).map(|(_, b)| b.trim().to_owned()).filter(|b| !b.is_empty());
-    let diagnosis = text_at(v, &["generate_case", "final_diagnosis"]).map(str::to_owned).or_else(|| body("final").and_then(|b| diagnosed(&b))).or_else(|| rare(v)).ok_or("no diagnosis is stated")?;
+    let body = |head: &str| {
+        parts.iter().find(|(h, _)| h.starts_with(head)).map(|(_, b)| b.trim().to_owned()).filter(|b| !b.is_empty())
+    };
+    let diagnosis = text_at(v, &["generate_case", "final_diagnosis"])
+        .map(str::to_owned)
+        .or_else(|| body("final").and_then(|b| diagnosed(&b)))
+        .or_else(|| rare(v))
+        .ok_or("no diagnosis is stated")?;
     let who = body("patient").unwrap_or_default();
     let mut case = Case::new(&SOURCE, id, demographics_of(&who.replace("Age:", "age").replace('\n', " ")), &diagnosis);
     for d in v.get("checked_rare_disease").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
@@ -92,10 +100,26 @@ fn rare(v: &Value) -> Option<String> {
 
 /// "Diagnosis: X", "X confirmed by ...", "consistent with X".
 fn diagnosed(text: &str) -> Option<String> {
-    static NAMED: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?i)(?:(?:final |confirmed |definitive |primary )?diagnos(?:is|ed)(?: of| as| was| with|:| confirmed(?: as)?)+|confirm(?:ed|ing|s)(?: the)?(?: diagnosis of)?|consistent with|indicative of|compatible with|suggestive of)[: ]+([^.;\n(]{4,110})").ok());
+    static NAMED: LazyLock<Option<Regex>> = LazyLock::new(|| {
+        Regex::new(r"(?i)(?:(?:final |confirmed |definitive |primary )?diagnos(?:is|ed)(?: of| as| was| with|:| confirmed(?: as)?)+|confirm(?:ed|ing|s)(?: the)?(?: diagnosis of)?|consistent with|indicative of|compatible with|suggestive of)[: ]+([^.;\n(]{4,110})").ok()
+    });
     let named = NAMED.as_ref().and_then(|r| r.captures(text)).map(|c| c[1].to_owned());
     let first = || sentences(text).first().map(|s| (*s).to_owned());
     let d = named.or_else(first)?;
-    let d = d.split(" with ").next().unwrap_or(&d).split(" confirmed").next().unwrap_or(&d).split(" based on").next().unwrap_or(&d).split(" by ").next().unwrap_or(&d).trim_matches([' ', ',', ':', '*', '"']).to_owned();
+    let d = d
+        .split(" with ")
+        .next()
+        .unwrap_or(&d)
+        .split(" confirmed")
+        .next()
+        .unwrap_or(&d)
+        .split(" based on")
+        .next()
+        .unwrap_or(&d)
+        .split(" by ")
+        .next()
+        .unwrap_or(&d)
+        .trim_matches([' ', ',', ':', '*', '"'])
+        .to_owned();
     (d.split_whitespace().count() <= 14 && d.len() > 3).then_some(d)
 }

@@ -68,7 +68,11 @@ impl Narrator {
                 Section::Of(c) => clause::recategorise(sentence, c),
                 Section::Mixed => {
                     self.mode = clause::vignette_mode(sentence, self.mode);
-                    if matches!(self.mode, Category::Exam | Category::Test) { self.mode } else { clause::recategorise(sentence, Category::Hpi) }
+                    if matches!(self.mode, Category::Exam | Category::Test) {
+                        self.mode
+                    } else {
+                        clause::recategorise(sentence, Category::Hpi)
+                    }
                 }
             };
             if matches!(category, Category::Exam | Category::Test) {
@@ -94,15 +98,34 @@ impl Narrator {
         super::tree::tidy(&mut asked_as, category);
         let polarity = if super::tree::unremarkable(&words) { Polarity::Absent } else { Polarity::Present };
         let statement = super::tree::full_stop(&words);
-        (!words.is_empty()).then(|| Draft { category, topic, statement, polarity, sensitivity: 0, asked_as, source: sentence.to_owned() })
+        (!words.is_empty()).then(|| Draft {
+            category,
+            topic,
+            statement,
+            polarity,
+            sensitivity: 0,
+            asked_as,
+            source: sentence.to_owned(),
+        })
     }
 
     /// Files a spoken sentence.
-    fn file(&mut self, spoken: &str, about: &str, source: &str, category: Category, polarity: Polarity, described: bool) -> Draft {
+    fn file(
+        &mut self,
+        spoken: &str,
+        about: &str,
+        source: &str,
+        category: Category,
+        polarity: Polarity,
+        described: bool,
+    ) -> Draft {
         let (mut topic, finding) = topic::topic(about, category);
         let mut category = category;
         if let Some(f) = finding
-            && matches!(category, Category::Hpi | Category::Ros | Category::Social | Category::Psychiatric | Category::Obstetric)
+            && matches!(
+                category,
+                Category::Hpi | Category::Ros | Category::Social | Category::Psychiatric | Category::Obstetric
+            )
             && !matches!(f.category, Category::Hpi | Category::Ros | Category::Exam | Category::Test)
         {
             category = f.category;
@@ -122,7 +145,15 @@ impl Narrator {
             }
         }
         let sensitivity = finding.map_or(0, |f| f.sensitivity.min(3)).max(topic::sensitivity(source, category));
-        Draft { category, topic, statement: self.voice.sentence(spoken), polarity, sensitivity, asked_as: Vec::new(), source: source.to_owned() }
+        Draft {
+            category,
+            topic,
+            statement: self.voice.sentence(spoken),
+            polarity,
+            sensitivity,
+            asked_as: Vec::new(),
+            source: source.to_owned(),
+        }
     }
 }
 
@@ -132,9 +163,16 @@ fn without_heading(sentence: &str, section: Section) -> &str {
         return sentence;
     }
     match sentence.split_once(':') {
-        Some((head, rest)) if head.split_whitespace().count() <= 6 && head.starts_with(char::is_uppercase) && !rest.trim().is_empty() && !rest.starts_with(|c: char| c.is_ascii_digit()) => {
+        Some((head, rest))
+            if head.split_whitespace().count() <= 6
+                && head.starts_with(char::is_uppercase)
+                && !rest.trim().is_empty()
+                && !rest.starts_with(|c: char| c.is_ascii_digit()) =>
+        {
             let head = head.to_lowercase();
-            let telling = ["smok", "alcohol", "drug", "occupation", "tobacco", "allerg", "father", "mother"].iter().any(|w| head.contains(w));
+            let telling = ["smok", "alcohol", "drug", "occupation", "tobacco", "allerg", "father", "mother"]
+                .iter()
+                .any(|w| head.contains(w));
             if telling { sentence } else { rest.trim() }
         }
         _ => sentence,
@@ -144,15 +182,70 @@ fn without_heading(sentence: &str, section: Section) -> &str {
 fn nothing_said(sentence: &str) -> bool {
     let l = sentence.to_lowercase();
     let l = l.trim_matches(['.', ' ', '*', '(', ')']);
-    let empty = ["not provided", "not reported", "not stated", "not applicable", "not specified", "information not provided", "n/a", "not mentioned", "unknown", "not available", "not documented", "not detailed", "non-contributory data"];
+    let empty = [
+        "not provided",
+        "not reported",
+        "not stated",
+        "not applicable",
+        "not specified",
+        "information not provided",
+        "n/a",
+        "not mentioned",
+        "unknown",
+        "not available",
+        "not documented",
+        "not detailed",
+        "non-contributory data",
+    ];
     l.is_empty() || empty.iter().any(|e| l == *e || l.starts_with(e) && l.len() < e.len() + 22)
 }
 
 /// Verbs that open a line of a note with the patient left out: "Takes aspirin", "Lives alone".
 fn clause_verbs(first: &str) -> bool {
     [
-        "takes", "drinks", "smokes", "works", "lives", "feels", "eats", "sleeps", "uses", "goes", "wakes", "walks", "wants", "needs", "thinks", "believes", "gets", "exercises", "plays", "attends", "enjoys", "worries", "avoids", "continues",
-        "looks", "wears", "struggles", "travels", "keeps", "likes", "finds", "suffers", "prefers", "has", "cannot", "remains", "tolerates", "states", "occasionally", "socially", "plans", "resides", "performs",
+        "takes",
+        "drinks",
+        "smokes",
+        "works",
+        "lives",
+        "feels",
+        "eats",
+        "sleeps",
+        "uses",
+        "goes",
+        "wakes",
+        "walks",
+        "wants",
+        "needs",
+        "thinks",
+        "believes",
+        "gets",
+        "exercises",
+        "plays",
+        "attends",
+        "enjoys",
+        "worries",
+        "avoids",
+        "continues",
+        "looks",
+        "wears",
+        "struggles",
+        "travels",
+        "keeps",
+        "likes",
+        "finds",
+        "suffers",
+        "prefers",
+        "has",
+        "cannot",
+        "remains",
+        "tolerates",
+        "states",
+        "occasionally",
+        "socially",
+        "plans",
+        "resides",
+        "performs",
     ]
     .contains(&first)
 }
