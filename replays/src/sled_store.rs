@@ -345,9 +345,7 @@ impl EventStore for SledStore {
         if let Some(value) = self.staged.sheets.get(&(shelf, key.to_vec())) {
             return Ok(Some(value.clone()));
         }
-        guard(&self.folder, || {
-            Ok(self.trees.shelf(shelf).get(key).map_err(|e| self.fail(e))?.map(|v| v.to_vec()))
-        })
+        guard(&self.folder, || Ok(self.trees.shelf(shelf).get(key).map_err(|e| self.fail(e))?.map(|v| v.to_vec())))
     }
 
     fn scan(&self, shelf: Shelf, prefix: &[u8], visit: Visit<'_>) -> Result<(), StoreError> {
