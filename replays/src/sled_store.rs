@@ -65,6 +65,7 @@ impl SledStore {
             Ok((tip, mut repairs)) => {
                 let mut file = HeadsFile::open(&heads_path, tip)?;
                 let found = heads::decode(&HeadsFile::read(&heads_path)?);
+                sweep(&trees, folder, &pending, &found)?;
                 let lost = unlisted(&trees, folder, &pending, &found)?;
                 if !lost.is_empty() {
                     file.append(&lost)?;
@@ -128,6 +129,10 @@ impl SledStore {
             entries_chunks.insert(*episode, (stored + staged_now) as u32);
         }
         let entries = staged.entries(|e| entries_chunks.get(&e).copied().unwrap_or(0));
+        // The group's entries go into the store before its values: should the process die before heads.log has them, the
+        // next opening lists what is whole.
+        let before = self.heads.as_ref().map(|h| h.tip).unwrap_or_default();
+        self.trees.meta.insert(TIP, remember(before, &entries)).map_err(|e| self.fail(e))?;
         for shelf in Shelf::ALL {
             let mut batch = sled::Batch::default();
             let mut any = false;
@@ -141,10 +146,6 @@ impl SledStore {
                 self.trees.shelf(shelf).apply_batch(batch).map_err(|e| self.fail(e))?;
             }
         }
-        // The group's entries go into the store before its values: should the process die before heads.log has them, the
-        // next opening lists what is whole.
-        let before = self.heads.as_ref().map(|h| h.tip).unwrap_or_default();
-        self.trees.meta.insert(TIP, remember(before, &entries)).map_err(|e| self.fail(e))?;
         // An episode's chunks and its head go in one batch: whole or not at all.
         let mut items = staged.chunks.iter().peekable();
         while let Some(((episode, no), value)) = items.next() {
@@ -284,6 +285,25 @@ fn unlisted(trees: &Trees, folder: &Path, pending: &[Entry], found: &Heads) -> R
     Ok(out)
 }
 
+/// Takes away traces and cards whose episode a crash kept out of the store. Nothing acknowledged is touched.
+fn sweep(trees: &Trees, folder: &Path, pending: &[Entry], found: &Heads) -> Result<(), StoreError> {
+    let fail = |e: sled::Error| sled_error(folder, e);
+    for entry in pending.iter().filter(|e| e.kind == Listed::Episode && !found.entries.contains(e)) {
+        guard(folder, || {
+            if trees.ev.get(chunk_key(entry.episode, HEAD)).map_err(fail)?.is_some() {
+                return Ok(());
+            }
+            for tree in [&trees.traces, &trees.cards] {
+                for key in tree.scan_prefix(entry.episode.0.to_be_bytes()).keys() {
+                    tree.remove(key.map_err(fail)?).map_err(fail)?;
+                }
+            }
+            Ok(())
+        })?;
+    }
+    Ok(())
+}
+
 impl EventStore for SledStore {
     fn append(&mut self, episode: EpisodeId, expected: u32, chunk: Vec<u8>) -> Result<(), StoreError> {
         Staged::check(episode, self.last(episode)?, expected)?;
@@ -345,9 +365,7 @@ impl EventStore for SledStore {
         if let Some(value) = self.staged.sheets.get(&(shelf, key.to_vec())) {
             return Ok(Some(value.clone()));
         }
-        guard(&self.folder, || {
-            Ok(self.trees.shelf(shelf).get(key).map_err(|e| self.fail(e))?.map(|v| v.to_vec()))
-        })
+        guard(&self.folder, || Ok(self.trees.shelf(shelf).get(key).map_err(|e| self.fail(e))?.map(|v| v.to_vec())))
     }
 
     fn scan(&self, shelf: Shelf, prefix: &[u8], visit: Visit<'_>) -> Result<(), StoreError> {

@@ -130,7 +130,8 @@ struct Worker {
 impl Worker {
     fn run(mut self, messages: &Receiver<Message>) {
         loop {
-            let patience = self.since.map_or(Duration::from_secs(3600), |s| self.policy.every.saturating_sub(s.elapsed()));
+            let patience =
+                self.since.map_or(Duration::from_secs(3600), |s| self.policy.every.saturating_sub(s.elapsed()));
             match messages.recv_timeout(patience) {
                 Ok(Message::Record(prepared, ack)) => {
                     match self.log.stage(*prepared) {
