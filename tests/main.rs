@@ -1,1 +1,6 @@
+//! Promises that cross crates, a module each. Names are sentences; `README.md` says how to run them.
 
+mod conformance;
+mod determinism;
+mod fixtures;
+mod layering;

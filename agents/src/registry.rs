@@ -45,8 +45,8 @@ pub fn doctor(name: &str) -> Result<Doctor, UnknownPolicy> {
     let fair = |p: Box<dyn Policy>| Ok(Doctor::Fair(p));
     match name {
         "random" => fair(Box::new(Random)),
-        "checklist" => fair(Box::new(Checklist::default())),
-        "information-gain" => fair(Box::new(InformationGain::default())),
+        "checklist" => fair(Box::<Checklist>::default()),
+        "information-gain" => fair(Box::<InformationGain>::default()),
         "oracle" => Ok(Doctor::Privileged(Box::new(Oracle))),
         _ => match ProbeKind::ALL.into_iter().find(|k| k.name() == name) {
             Some(kind) => fair(Box::new(Probe::new(kind))),

@@ -7,7 +7,7 @@ use crate::observation::Observation;
 use crate::persona::Persona;
 use crate::seed::{Draw, Purpose, Seed};
 use crate::step::{EpisodeId, Limits, Metrics, Reward, Status, Step, Unscored};
-use crate::units::{Case, UnitSwitches, Units};
+use crate::units::{Case, Effect, EffectResult, UnitSwitches, Units};
 use crate::verifier::{Scorer, measure};
 use crate::world::{Awaiting, EpisodeLog, RestoreError, Slot, Ward, WardError};
 use std::sync::Arc;
@@ -22,6 +22,13 @@ pub struct EnvConfig {
     pub persona: Option<Persona>,
     /// Scores an episode when it ends; `None` leaves it unscored.
     pub scorer: Option<Arc<dyn Scorer>>,
+    /// Fulfils what language-model units ask for. The embedded units never ask.
+    pub driver: Option<Arc<dyn Driver>>,
+}
+
+/// Fulfils effects. Runs outside the core; what it returns is recorded.
+pub trait Driver: Send + Sync {
+    fn fulfil(&self, effect: &Effect) -> EffectResult;
 }
 
 impl Default for EnvConfig {
@@ -31,7 +38,8 @@ impl Default for EnvConfig {
             switches: UnitSwitches::default(),
             limits: Limits::default(),
             persona: None,
-            scorer: Some(Arc::new(crate::verifier::EmbeddedScorer::default())),
+            scorer: Some(Arc::new(crate::verifier::EmbeddedScorer)),
+            driver: None,
         }
     }
 }
@@ -55,6 +63,16 @@ pub enum EnvError {
     NoSuchCase(usize, usize),
     #[error("the environment has no cases\nhint: give Gym::new at least one")]
     NoCases,
+    #[error("a unit asked for an effect and there is no driver\nhint: set EnvConfig::driver, or drive a Ward by hand")]
+    NoDriver,
+    #[error("{got} decisions for {slots} slots\nhint: pass one per slot, None to leave a slot alone")]
+    WrongBatch { got: usize, slots: usize },
+    #[error("there is no slot {slot}; there are {slots}")]
+    NoSuchSlot { slot: usize, slots: usize },
+    #[error("slot {0} was named twice in one call\nhint: name each slot once")]
+    SlotTwice(usize),
+    #[error("a worker thread is gone\nhint: it panicked; its message is on standard error, please report it")]
+    WorkerLost,
     #[error(transparent)]
     Ward(#[from] WardError),
     #[error(transparent)]
@@ -253,6 +271,23 @@ pub(crate) fn finish(ward: &Ward, slot: Slot, config: &EnvConfig) -> Result<Step
     Ok(Step { observation: ward.observation(slot)?, reward, status, metrics })
 }
 
+/// Plays turns, and fulfils what the units ask for until none of these consultations waits for an effect.
+pub(crate) fn advance(
+    ward: &mut Ward,
+    turns: Vec<(Slot, DoctorTurn, Option<Digest>)>,
+    config: &EnvConfig,
+) -> Result<(), EnvError> {
+    let slots: Vec<Slot> = turns.iter().map(|t| t.0).collect();
+    ward.act(turns)?;
+    for slot in slots {
+        while let Awaiting::Effect(effect) = ward.awaiting(slot)? {
+            let driver = config.driver.as_ref().ok_or(EnvError::NoDriver)?;
+            ward.supply(slot, driver.fulfil(&effect))?;
+        }
+    }
+    Ok(())
+}
+
 /// Digest of a token trace, which joins it to its action event.
 pub(crate) fn trace_digest(decision: &Decision) -> Option<Digest> {
     decision.trace.as_ref().map(|t| Digest::of("token trace", t))
@@ -270,7 +305,7 @@ impl Env for Gym {
     fn step(&mut self, decision: Decision) -> Result<Step, EnvError> {
         let slot = self.slot.ok_or(EnvError::NotReset)?;
         let trace = trace_digest(&decision);
-        self.ward.act(vec![(slot, decision.turn, trace)])?;
+        advance(&mut self.ward, vec![(slot, decision.turn, trace)], &self.config)?;
         finish(&self.ward, slot, &self.config)
     }
 }

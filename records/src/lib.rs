@@ -2,13 +2,19 @@
 
 #![forbid(unsafe_code)]
 
+pub mod deid;
 pub mod fact;
 pub mod kb;
+pub mod library;
+pub mod parse;
 pub mod record;
 pub mod seed;
 pub mod split;
 
 pub use fact::{Access, Aspect, Category, Fact, FactId, Polarity, Sensitivity, Topic};
+pub use deid::{DeidOptions, Deidentified, Removed, deid};
 pub use kb::KnowledgeBase;
+pub use library::{Library, LibraryError};
+pub use parse::{RecordError, parse_records};
 pub use record::{Contraindication, Demographics, Diagnosis, PatientRecord, Provenance, RecordHash, RecordId, Sex};
 pub use split::Split;

@@ -59,21 +59,20 @@ pub(crate) fn hear_action(mut inbox: ResMut<Inbox>, clocks: Query<&TurnClock>, m
     }
 }
 
+/// The components of a consultation that a view is cut from.
+type ConsultationParts = (
+    &'static Consultation,
+    &'static TurnClock,
+    &'static CurrentTurn,
+    &'static Termination,
+    &'static ThePatient,
+    Option<&'static Facts>,
+);
+
 /// All of a consultation that the units may see.
 #[derive(SystemParam)]
 pub(crate) struct Sight<'w, 's> {
-    consultations: Query<
-        'w,
-        's,
-        (
-            &'static Consultation,
-            &'static TurnClock,
-            &'static CurrentTurn,
-            &'static Termination,
-            &'static ThePatient,
-            Option<&'static Facts>,
-        ),
-    >,
+    consultations: Query<'w, 's, ConsultationParts>,
     patients: Query<'w, 's, (&'static Patient, &'static Memory)>,
     facts: Query<'w, 's, &'static HiddenFact>,
 }

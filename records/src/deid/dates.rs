@@ -1,0 +1,108 @@
+//! Dates finer than a year, and ages over 89.
+
+use super::{Class, Found};
+use regex::Regex;
+use std::sync::LazyLock;
+
+const MONTH: &str = r"(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sept?(?:ember)?|Oct(?:ober)?|Nov(?:ember)?|Dec(?:ember)?|JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC)";
+const DAY: &str = r"(?:0?[1-9]|[12]\d|3[01])";
+const YEAR: &str = r"(?:19|20)\d{2}";
+
+static WHOLE: LazyLock<Vec<Regex>> = LazyLock::new(|| {
+    let th = r"(?:st|nd|rd|th)?";
+    [
+        format!(r"\b{YEAR}[-/.](?:0?[1-9]|1[0-2])[-/.]{DAY}(?:T\d{{2}}:\d{{2}}(?::\d{{2}}(?:\.\d+)?)?(?:Z|[+-]\d{{2}}:\d{{2}})?)?\b"),
+        format!(r"\b{DAY}[/.-]{DAY}[/.-](?:{YEAR}|\d{{2}})\b"),
+        format!(r"\b{DAY}{th}[ -](?:of )?{MONTH}\b\.?(?:,?[ -](?:{YEAR}|'\d{{2}})\b|-\d{{2}}\b)?"),
+        format!(r"\b{MONTH}\.?[ -](?:the )?{DAY}{th}\b(?:(?: ?(?:-|–|to) ?{DAY}{th})\b)?(?:,? ?{YEAR}\b)?"),
+        format!(r"\b{MONTH}\.?,? (?:of )?{YEAR}\b"),
+        format!(r"\b(?:0?[1-9]|1[0-2])/{YEAR}\b"),
+        format!(r"\b(?i:the )?{DAY}(?:st|nd|rd|th) of (?i:this|last|next) month\b"),
+        r"\b(?:Christmas(?: Eve| Day)?|New Year's(?: Eve| Day)?|Thanksgiving(?: Day)?|Independence Day|Labor Day|Memorial Day|Valentine's Day|Boxing Day|Halloween|Easter Sunday)\b".to_owned(),
+    ]
+    .iter()
+    .filter_map(|p| Regex::new(p).ok())
+    .collect()
+});
+
+/// The date is group 1; words around it say that it is one.
+static IN_CONTEXT: LazyLock<Vec<Regex>> = LazyLock::new(|| {
+    [
+        format!(r"\b(?i:in|since|until|till|by|last|this past|past|next|early|late|mid|during|from|around|before|after|through|of|between|and|every)[ -]((?:(?i:early|late|mid)[ -])?(?:January|February|March|April|May|June|July|August|September|October|November|December|Sept|Jan|Feb|Aug|Oct|Nov|Dec))\b"),
+        r"(?i)\b(?:on|dated|date|dob|d\.o\.b\.|born|birth|admitted|discharged|appointment|visit|collected|seen|performed|scheduled for)[ :]{1,3}(?:on |is |for )?(\d{1,2}/\d{1,2})\b".to_owned(),
+    ]
+    .iter()
+    .filter_map(|p| Regex::new(p).ok())
+    .collect()
+});
+
+static AGES: LazyLock<Vec<Regex>> = LazyLock::new(|| {
+    let over = r"(9\d|1[0-2]\d)";
+    let words = r"(?:ninety(?:[- ](?:one|two|three|four|five|six|seven|eight|nine))?|(?:one|a) hundred(?:[- ](?:and )?(?:one|two|three|four|five|six|seven|eight|nine|ten))?)";
+    [
+        format!(r"(?i)\b{over}[- ]?(?:years?|yrs?|y)[- ](?:old|of age)\b"),
+        format!(r"(?i)\b{over}[- ]?(?:y/o|yo|y\.o\.?|yr\.? ?old)\b"),
+        format!(r"(?i)\b(?:aged?|age is|age of|age:|aged:|turned|turning|turns)\s*{over}\b"),
+        format!(r"\b{over} ?(?:F|M|YOM|YOF)\b"),
+        format!(r"(?i)\b({words})[- ](?:years?|yrs?)[- ]old\b"),
+        format!(r"(?i)\b(?:aged?|turned|age of) ({words})\b"),
+        format!(r"(?i)\b(?:he|she|I) (?:is|was|am) (?:now |already )?{over}(?:[.,;]|$| and\b)"),
+        format!(r"(?i)\b(?:he|she)'s (?:now )?{over}(?:[.,;]|$| and\b)"),
+        format!(r"(?i)\bdied (?:at|aged) {over}\b"),
+        format!(r"(?i)\bat (?:the )?age (?:of )?{over}\b"),
+    ]
+    .iter()
+    .filter_map(|p| Regex::new(p).ok())
+    .collect()
+});
+
+static ANY_YEAR: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(YEAR).ok());
+
+/// The year a date names in full; it may stay.
+pub(super) fn year_of(date: &str) -> Option<&str> {
+    ANY_YEAR.as_ref()?.find(date).map(|m| m.as_str())
+}
+
+pub(super) fn find(text: &str, out: &mut Vec<Found>) {
+    for re in AGES.iter() {
+        out.extend(re.captures_iter(text).filter_map(|c| c.get(1)).map(|m| (Class::Age, m.range())));
+    }
+    for (i, re) in WHOLE.iter().enumerate() {
+        for m in re.find_iter(text) {
+            // "5-10-15" and "1.5.20" are also how doses and versions look: two-digit years need slashes or zero padding.
+            let s = m.as_str();
+            let loose = i == 1 && year_of(s).is_none() && !s.contains('/') && !(s.len() == 8);
+            let (before, after) = (text[..m.start()].chars().next_back(), text[m.end()..].chars().next());
+            let inside = before.is_some_and(|c| "/.-:".contains(c)) || after.is_some_and(|c| "/%".contains(c));
+            let verb = s.starts_with("May ") && i == 3 && text[m.end()..].trim_start().starts_with("mg");
+            if !loose && !inside && !verb {
+                out.push((Class::Date, m.range()));
+            }
+        }
+    }
+    for (i, re) in IN_CONTEXT.iter().enumerate() {
+        for caps in re.captures_iter(text) {
+            let Some(m) = caps.get(1) else { continue };
+            if i == 0 || is_short_date(text, &m) {
+                out.push((Class::Date, m.range()));
+            }
+        }
+    }
+}
+
+/// `10/12` after "on" is a date, unless strength, pain or vision is being graded, or it continues.
+fn is_short_date(text: &str, m: &regex::Match<'_>) -> bool {
+    let mut parts = m.as_str().split('/').filter_map(|p| p.parse::<u32>().ok());
+    let (Some(a), Some(b)) = (parts.next(), parts.next()) else { return false };
+    let rest = text[m.end()..].trim_start().to_lowercase();
+    let start = text[..m.start()].char_indices().rev().nth(40).map_or(0, |(i, _)| i);
+    let before = text[start..m.start()].to_lowercase();
+    let graded = ["strength", "power", "grade", "score", "pain", "reflex", "murmur", "scale", "vision", "acuity", "apgar"];
+    (1..=31).contains(&a)
+        && (1..=31).contains(&b)
+        && (a <= 12 || b <= 12)
+        && !["/", "pain", "out", "in severity", "strength", "on the", "scale", "bilateral", "intensity", "days", "mm", "%", "vision"]
+            .iter()
+            .any(|w| rest.starts_with(w))
+        && !graded.iter().any(|w| before.contains(w))
+}

@@ -1,0 +1,133 @@
+//! Addresses, towns, postcodes and institutions. Countries and states stay.
+
+use super::{Class, Found, lists, set};
+use regex::Regex;
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+const WORD: &str = r"[A-ZÀ-ÖØ-Þ][\w'’.-]*[\w]";
+const ROAD: &str = r"(?:Street|St|Avenue|Ave|Road|Rd|Lane|Ln|Drive|Dr|Boulevard|Blvd|Court|Ct|Close|Way|Place|Pl|Terrace|Crescent|Square|Gardens|Grove|Highway|Hwy|Parkway|Pkwy|Circle|Row|Mews|Hill|Trail|Walk|Quay)";
+
+static WHOLE: LazyLock<Vec<Regex>> = LazyLock::new(|| {
+    let unit = r"(?:,?\s*(?:Apt|Apartment|Unit|Suite|Flat|Room|#)\.?\s*#?\w+)?";
+    [
+        format!(r"\b(?:(?:Flat|Apartment|Apt|Unit) \w+,? )?\d{{1,5}}[A-Za-z]?(?:-\d+)? (?:(?:[NSEW]\.?|North|South|East|West) )?(?:(?:{WORD}|\d+(?:st|nd|rd|th)) ){{1,3}}{ROAD}\b\.?{unit}"),
+        format!(r"\b(?:{WORD} ){{1,2}}(?:Street|Avenue|Road|Boulevard|Lane|Crescent)\b"),
+        r"(?i)\bP\.?\s?O\.? box \d+".to_owned(),
+        r"\b\d{5}-\d{4}\b".to_owned(),
+        r"\b[A-Z]{1,2}\d[A-Z\d]? \d[ABD-HJLNP-UW-Z]{2}\b".to_owned(),
+    ]
+    .iter()
+    .filter_map(|p| Regex::new(p).ok())
+    .collect()
+});
+
+static POSTCODE: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"(?:\b(?i:zip(?: ?code)?|postcode|postal code)(?: is|:)? |(?:\b|\])?,? [A-Z]{2},? )(\d{5}|[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}|[A-Z]\d[A-Z] \d[A-Z]\d)\b").ok()
+});
+
+static TOWN: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    let (first, rest): (String, &str) = (String::new(), lists::TOWNS);
+    // Towns are written with capitals; spell each initial so.
+    let capital = rest.split('|').fold(first, |mut all, town| {
+        if !all.is_empty() {
+            all.push('|');
+        }
+        let mut start = true;
+        for c in town.chars() {
+            if start { all.extend(c.to_uppercase()) } else { all.push(c) }
+            start = c == ' ';
+        }
+        all
+    });
+    Regex::new(&format!(r"\b(?:(?:North|South|East|West|Downtown|Upper|Lower|Greater) )?(?:{capital})\b")).ok()
+});
+
+/// Someone lives, was born or went there: the capitalised words in group 1.
+static LIVES: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    let name = format!(r"((?:(?:San|Santa|St\.?|Saint|New|Los|Las|El|La|Fort|Port|Mount) )?{WORD}(?: (?:{WORD}|upon|on|of|de|sur) ?){{0,2}})");
+    Regex::new(&format!(
+        r"\b(?i:(?:lives?|living|lived|resid(?:es?|ed|ing)|born|raised|grew up|based|stay(?:s|ed|ing)|works?|working|worked|located|settled|house|home|farm|apartment|hometown|town|city|village|suburb|suburbs|church|station) (?:of |is )?(?:in|near|at|outside|by|around|from)|(?:moved|relocated|travell?ed|trip|flew|drove|commutes?|returned|transferred|visited|visiting|moving|went|emigrated|immigrated)(?: here| back| over)? (?:to|from)|visited|(?:is|was|are|am|i'm|he's|she's|originally|comes?|came|up|over|down|driving|transferred|referred|flew|arrived) from|hometown is|(?:village|town|city|suburb|borough|county|district|parish) of|resident of|native of) (?:the )?{name}"
+    ))
+    .ok()
+});
+
+static INSTITUTION: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    let kind = "Hospital|Infirmary|Medical Cent(?:er|re)|Clinic|Health Cent(?:er|re)|Surgery|Hospice|Nursing Home|Care Home|University|School|College|Pharmacy|Medical Group|Medical Practice|Health System|Healthcare|Elementary|High School|Church|Prison|Institute|Rehabilitation Cent(?:er|re)|Cancer Cent(?:er|re)|Shelter|Academy|Middle School";
+    Regex::new(&format!(r"\b((?:(?:{WORD}|St\.|Mt\.) (?:of |and |& |the )*){{1,4}})(?:{kind})\b")).ok()
+});
+
+static SAINT: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"\b(?:at|to|from|in|of) ((?:St\.?|Saint|Mount|Mt\.?) [A-Z][a-z]+(?:'s|’s)?)(?:[ .,;]|$)").ok());
+
+static COUNTY: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(&format!(r"\b(?:{WORD} ){{1,2}}(?:County|Township|Parish|Borough)\b")).ok());
+
+static GENERIC: LazyLock<BTreeSet<&str>> = LazyLock::new(|| set(lists::GENERIC_PLACES));
+static NEVER: LazyLock<BTreeSet<&str>> = LazyLock::new(|| set(lists::NEVER_NAMES));
+static WIDE: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(&format!(r"(?i)^(?:the )?(?:(?:north|south|east|west|northern|southern|eastern|western|central|rural) ?)?(?:{})$", lists::WIDE_PLACES)).ok());
+
+fn wide(place: &str) -> bool {
+    WIDE.as_ref().is_some_and(|r| r.is_match(place.trim_end_matches(['.', ' '])))
+}
+
+pub(super) fn find(text: &str, out: &mut Vec<Found>) {
+    if let Some(re) = INSTITUTION.as_ref() {
+        for caps in re.captures_iter(text) {
+            let (Some(whole), Some(named)) = (caps.get(0), caps.get(1)) else { continue };
+            // Leading words that only begin the sentence are no part of the name.
+            let mut start = named.start();
+            for w in named.as_str().split_inclusive(' ') {
+                if !generic(w) {
+                    break;
+                }
+                start += w.len();
+            }
+            if named.as_str().split_whitespace().any(|w| !generic(w) && !NEVER.contains(w.to_lowercase().as_str())) {
+                out.push((Class::Place, start..whole.end()));
+            }
+        }
+    }
+    for (i, re) in WHOLE.iter().enumerate() {
+        let plain = |m: &regex::Match<'_>| i != 1 || !m.as_str().split_whitespace().next().is_some_and(generic);
+        out.extend(re.find_iter(text).filter(plain).map(|m| (Class::Place, m.range())));
+    }
+    for re in [&*POSTCODE, &*SAINT].into_iter().flatten() {
+        out.extend(re.captures_iter(text).filter_map(|c| c.get(1)).map(|m| (Class::Place, m.range())));
+    }
+    if let Some(re) = COUNTY.as_ref() {
+        out.extend(re.find_iter(text).map(|m| (Class::Place, m.range())));
+    }
+    if let Some(re) = LIVES.as_ref() {
+        for m in re.captures_iter(text).filter_map(|c| c.get(1)) {
+            let place = m.as_str().trim_end();
+            let place = place.strip_suffix('.').unwrap_or(place);
+            // "X upon" without what follows: a small word at the end is not part of the name.
+            let place = ["on", "of", "upon", "de", "sur"]
+                .iter()
+                .fold(place, |p, w| p.strip_suffix(w).map_or(p, |q| if q.ends_with(' ') { q.trim_end() } else { p }));
+            let first = place.split_whitespace().next().unwrap_or_default().to_lowercase();
+            let skip = NEVER.contains(first.as_str()) || GENERIC.contains(first.as_str()) || wide(place);
+            let shout = place.len() < 5 && place.chars().all(|c| !c.is_lowercase());
+            if !skip && !shout && !super::names::eponym(text, m.start() + place.len(), place) {
+                out.push((Class::Place, m.start()..m.start() + place.len()));
+            }
+        }
+    }
+    if let Some(re) = TOWN.as_ref() {
+        for m in re.find_iter(text) {
+            let eponym = super::names::eponym(text, m.end(), m.as_str());
+            let person = ["Florence", "Charlotte", "Austin", "Sydney"].contains(&m.as_str());
+            let score = m.as_str() == "Glasgow" && text[m.end()..].trim_start().starts_with("Coma");
+            let scale = text[m.end()..].starts_with(['-', '\'', '’']) || text[m.end()..].starts_with(" Scale");
+            if !eponym && !person && !score && !scale && !wide(m.as_str()) {
+                out.push((Class::Place, m.range()));
+            }
+        }
+    }
+}
+
+fn generic(word: &str) -> bool {
+    GENERIC.contains(word.trim().to_lowercase().as_str())
+}
