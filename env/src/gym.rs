@@ -38,7 +38,7 @@ impl Default for EnvConfig {
             switches: UnitSwitches::default(),
             limits: Limits::default(),
             persona: None,
-            scorer: Some(Arc::new(crate::verifier::EmbeddedScorer)),
+            scorer: Some(Arc::new(crate::verifier::EmbeddedScorer::default())),
             driver: None,
         }
     }

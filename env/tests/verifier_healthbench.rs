@@ -40,8 +40,7 @@ mod healthbench_share {
 
 #[test]
 fn a_rater_who_agrees_with_nobody_in_particular_scores_one_half() {
-    let items: Vec<(bool, Vec<bool>)> =
-        (0..400u32).map(|i| (i % 2 == 0, vec![i % 4 < 2, i % 8 < 4])).collect();
+    let items: Vec<(bool, Vec<bool>)> = (0..400u32).map(|i| (i % 2 == 0, vec![i % 4 < 2, i % 8 < 4])).collect();
     let a = agreement(items.iter().map(|(own, others)| (*own, &others[..])));
     assert!(close(a.balanced.unwrap(), 0.5));
     let same = agreement([true, false].iter().map(|own| (*own, std::slice::from_ref(own))));
@@ -182,9 +181,7 @@ mod naive {
         let n = scores.len();
         let minima: Vec<f64> = (0u32..1 << n)
             .filter(|set| set.count_ones() as usize == k)
-            .map(|set| {
-                (0..n).filter(|i| set & (1 << i) != 0).map(|i| scores[i]).fold(f64::INFINITY, f64::min)
-            })
+            .map(|set| (0..n).filter(|i| set & (1 << i) != 0).map(|i| scores[i]).fold(f64::INFINITY, f64::min))
             .collect();
         minima.iter().sum::<f64>() / minima.len() as f64
     }
