@@ -56,14 +56,15 @@ pub fn whole(case: &Case, persona: &Persona) -> Rubric {
     let record = &case.record;
     let mut d = Drafts::default();
     let things = things_of(record);
-    for t in &things {
+    for (i, t) in things.iter().enumerate() {
         let axis = if t.way == Way::Ask { "completeness" } else { "accuracy" };
         let kind = match t.way {
             Way::Ask => "fact",
             Way::Examine => "exam",
             Way::Test => "test",
         };
-        d.add(1, &format!("{kind}:{}", t.facts[0]), worth(t.weight), (axis, kind), t.sentence.clone(), found(t));
+        let rank = if i < 6 || t.way != Way::Ask { 1 } else { 4 };
+        d.add(rank, &format!("{kind}:{}", t.facts[0]), worth(t.weight), (axis, kind), t.sentence.clone(), found(t));
     }
     ask_for_dangers(&mut d, record);
     conclusion(&mut d, record, 10);
@@ -84,11 +85,11 @@ pub fn whole(case: &Case, persona: &Persona) -> Rubric {
     d.rubric(GENERATOR.to_owned())
 }
 
-/// What the rubric prices finding out: history first, then the best examination and the best tests.
+/// What the rubric prices finding out: history first, then the best examination and the best test.
 pub(crate) fn things_of(record: &PatientRecord) -> Vec<KeyThing> {
     let all = key_things(record, 40);
     let take = |way: Way, most: usize| all.iter().filter(move |t| t.way == way).take(most).cloned();
-    take(Way::Ask, 8).chain(take(Way::Examine, 2)).chain(take(Way::Test, 2)).collect()
+    take(Way::Ask, 8).chain(take(Way::Examine, 1)).chain(take(Way::Test, 1)).collect()
 }
 
 /// Points for a fact by its weight.
@@ -200,7 +201,7 @@ pub(crate) fn manners(d: &mut Drafts, p: &Persona) {
         Emotion::Calm | Emotion::Stoic => ("who shows little of it", 2),
     };
     let text = format!("Acknowledges how a patient {feels} must feel, in a sentence of its own and not as praise");
-    d.add(3, "empathy", care, ("communication_quality", "empathy"), text, Check::Empathy);
+    d.add(2, "empathy", care, ("communication_quality", "empathy"), text, Check::Empathy);
     let introduced = "Says who they are".to_owned();
     d.add(5, "introduction", 2, ("communication_quality", "introduction"), introduced, Check::Introduced);
     if p.education == Education::University {

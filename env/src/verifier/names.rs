@@ -88,17 +88,7 @@ impl DiagnosisNames {
 
     /// Whether these very words name another condition of the knowledge base.
     fn is_a_rival(&self, words: &Words) -> bool {
-        static INDEX: OnceLock<BTreeMap<Words, Vec<String>>> = OnceLock::new();
-        let index = INDEX.get_or_init(|| {
-            let mut index: BTreeMap<Words, Vec<String>> = BTreeMap::new();
-            for c in KnowledgeBase::builtin().conditions() {
-                for name in std::iter::once(&c.name).chain(&c.synonyms) {
-                    index.entry(content(name)).or_default().push(c.id.clone());
-                }
-            }
-            index
-        });
-        match (index.get(words), &self.condition) {
+        match (index().get(words), &self.condition) {
             (Some(ids), Some(own)) => !ids.contains(own),
             (Some(_), None) => true,
             (None, _) => false,
@@ -106,32 +96,41 @@ impl DiagnosisNames {
     }
 }
 
-/// A differential as a list of single diagnoses: an entry that packs several ("gout or sepsis; stroke") is several.
-pub fn unpacked(differential: &[String]) -> Vec<&str> {
-    differential
-        .iter()
-        .flat_map(|entry| entry.split([';', ',', '/', '\n']))
-        .flat_map(|entry| entry.split(" or "))
-        .map(str::trim)
-        .filter(|entry| !entry.is_empty())
-        .collect()
+/// Conditions of the knowledge base by their names' words.
+fn index() -> &'static BTreeMap<Words, Vec<String>> {
+    static INDEX: OnceLock<BTreeMap<Words, Vec<String>>> = OnceLock::new();
+    INDEX.get_or_init(|| {
+        let mut index: BTreeMap<Words, Vec<String>> = BTreeMap::new();
+        for c in KnowledgeBase::builtin().conditions() {
+            for name in std::iter::once(&c.name).chain(&c.synonyms) {
+                index.entry(content(name)).or_default().push(c.id.clone());
+            }
+        }
+        index
+    })
 }
 
-/// Place of the right diagnosis, from 1.
-pub fn place(names: &DiagnosisNames, differential: &[String]) -> Option<u32> {
-    // A name that itself holds a comma ("pneumonia, community acquired") counts as one.
-    let mut at = 0;
-    for entry in differential {
-        let parts = unpacked(std::slice::from_ref(entry));
-        if parts.len() > 1 && names.full.contains(&content(entry)) {
-            return Some(at + 1);
+/// A differential as a list of single diagnoses: an entry that packs several ("gout or sepsis; stroke") is several, unless
+/// the whole of it is one diagnosis's name ("pneumonia, community acquired").
+fn unpacked<'a>(names: &DiagnosisNames, differential: &'a [String]) -> Vec<&'a str> {
+    let mut out = Vec::new();
+    for entry in differential.iter().map(|e| e.trim()).filter(|e| !e.is_empty()) {
+        let one = !entry.contains([';', ',', '/', '\n']) && !entry.contains(" or ");
+        if one || names.full.contains(&content(entry)) || index().contains_key(&content(entry)) {
+            out.push(entry);
+        } else {
+            let parts = entry.split([';', ',', '/', '\n']).flat_map(|e| e.split(" or "));
+            out.extend(parts.map(str::trim).filter(|e| !e.is_empty()));
         }
-        if let Some(i) = parts.iter().position(|p| names.accept(p)) {
-            return Some(at + i as u32 + 1);
-        }
-        at += parts.len() as u32;
     }
-    None
+    out
+}
+
+/// Place of the right diagnosis, from 1, and how many were named.
+pub fn place(names: &DiagnosisNames, differential: &[String]) -> (Option<u32>, usize) {
+    let all = unpacked(names, differential);
+    let at = all.iter().position(|d| names.accept(d));
+    (at.map(|i| i as u32 + 1), all.len())
 }
 
 /// Members of drug classes that records name by class.
@@ -278,9 +277,9 @@ mod tests {
     #[test]
     fn a_packed_entry_is_several_diagnoses() {
         let n = names("gout", &[]);
-        assert_eq!(place(&n, &["flu; asthma, gout".to_owned()]), Some(3));
-        assert_eq!(place(&n, &["sepsis".to_owned(), "gout".to_owned()]), Some(2));
-        assert_eq!(place(&n, &["sepsis".to_owned()]), None);
+        assert_eq!(place(&n, &["flu; asthma, gout".to_owned()]), (Some(3), 3));
+        assert_eq!(place(&n, &["sepsis".to_owned(), "gout".to_owned()]), (Some(2), 2));
+        assert_eq!(place(&n, &["sepsis".to_owned()]), (None, 1));
     }
 
     #[test]

@@ -118,11 +118,12 @@ impl<'a> Scene<'a> {
             }
             Event::AssessmentGiven { turn, differential, plan } if !differential.is_empty() => {
                 let right = DiagnosisNames::new(&self.case.record.diagnosis);
+                let (right_at, named) = names::place(&right, differential);
                 self.assessment = Some(Assessment {
                     turn: *turn,
                     event: i,
-                    right_at: names::place(&right, differential),
-                    named: names::unpacked(differential).len(),
+                    right_at,
+                    named,
                     differential,
                     plan,
                 });
