@@ -13,7 +13,7 @@ mod registry;
 mod replay;
 mod told;
 
-pub use checklist::Checklist;
+pub use checklist::{Checklist, QUESTIONS};
 pub use human::Human;
 pub use information::InformationGain;
 pub use oracle::Oracle;

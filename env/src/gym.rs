@@ -24,6 +24,8 @@ pub struct EnvConfig {
     pub scorer: Option<Arc<dyn Scorer>>,
     /// Fulfils what language-model units ask for. The embedded units never ask.
     pub driver: Option<Arc<dyn Driver>>,
+    /// Whether `VecEnv` hands out digest and state checksum of finished episodes, which a log wants.
+    pub seal: bool,
 }
 
 /// Fulfils effects. Runs outside the core; what it returns is recorded.
@@ -40,6 +42,7 @@ impl Default for EnvConfig {
             persona: None,
             scorer: Some(Arc::new(crate::verifier::EmbeddedScorer::default())),
             driver: None,
+            seal: false,
         }
     }
 }
@@ -186,6 +189,11 @@ impl Gym {
         Ok(self.ward.awaiting(self.slot.ok_or(EnvError::NotReset)?)?)
     }
 
+    /// The id that `reset` would give this episode, without opening it.
+    pub fn episode_id(&self, seed: Seed, options: &ResetOptions) -> Result<EpisodeId, EnvError> {
+        opening(&self.cases, &self.config, seed, options).map(|o| o.1)
+    }
+
     pub fn cases(&self) -> &[Arc<Case>] {
         &self.cases
     }
@@ -212,6 +220,9 @@ pub struct PrivilegedView {
 }
 
 impl PrivilegedView {
+    pub fn case(&self) -> &Arc<Case> {
+        &self.case
+    }
     pub fn record(&self) -> &bedside_records::PatientRecord {
         &self.case.record
     }

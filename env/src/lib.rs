@@ -10,6 +10,7 @@ pub mod hash;
 pub mod observation;
 pub mod persona;
 pub mod policy;
+pub mod probe;
 pub mod rubric;
 pub mod seed {
     //! Counted randomness, shared with the record generator.

@@ -1,6 +1,7 @@
 //! `VecEnv`: many consultations, stepped together. Slot order in, slot order out, whatever the threads do.
 
 use crate::action::Decision;
+use crate::Digest;
 use crate::gym::{EnvConfig, EnvError, Info, ResetOptions, advance, finish, opening, trace_digest};
 use crate::observation::Observation;
 use crate::seed::Seed;
@@ -37,6 +38,8 @@ pub struct VecStep {
 pub struct Ended {
     pub last_step: Option<Box<Step>>,
     pub log: EpisodeLog,
+    /// `Ward::digest` and `Ward::checksum` of the finished episode, where [`EnvConfig::seal`] asks for them.
+    pub seal: Option<(Digest, Digest)>,
 }
 
 type Answers<T> = Vec<(usize, Result<T, EnvError>)>;
@@ -285,11 +288,12 @@ impl Shard {
             p.over = true;
         }
         let log = self.ward.log(slot)?;
+        let seal = if self.config.seal { Some((self.ward.digest(slot)?, self.ward.checksum(slot)?)) } else { None };
         if self.mode != AutoresetMode::SameStep {
-            return Ok(VecStep { step, info: None, ended: Some(Ended { last_step: None, log }) });
+            return Ok(VecStep { step, info: None, ended: Some(Ended { last_step: None, log, seal }) });
         }
         let (observation, info) = self.next(i)?;
         let shown = Step { observation, ..step.clone() };
-        Ok(VecStep { step: shown, info: Some(info), ended: Some(Ended { last_step: Some(Box::new(step)), log }) })
+        Ok(VecStep { step: shown, info: Some(info), ended: Some(Ended { last_step: Some(Box::new(step)), log, seal }) })
     }
 }

@@ -4,6 +4,7 @@
 
 pub mod deid;
 pub mod fact;
+pub mod import;
 pub mod kb;
 pub mod library;
 pub mod parse;
@@ -11,8 +12,8 @@ pub mod record;
 pub mod seed;
 pub mod split;
 
-pub use fact::{Access, Aspect, Category, Fact, FactId, Polarity, Sensitivity, Topic};
 pub use deid::{DeidOptions, Deidentified, Removed, deid};
+pub use fact::{Access, Aspect, Category, Fact, FactId, Polarity, Sensitivity, Topic};
 pub use kb::KnowledgeBase;
 pub use library::{Library, LibraryError};
 pub use parse::{RecordError, parse_records};

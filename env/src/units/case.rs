@@ -1,10 +1,12 @@
 //! One record made ready for play: what its consultations share.
 
+use super::factual::RecordIndex;
 use crate::event::FactIx;
 use crate::hash::Digest;
 use bedside_records::{Access, Category, PatientRecord, Polarity, Topic};
+
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// A record with its hash and the look-ups that every turn needs. Built once, shared by all consultations on it.
 pub struct Case {
@@ -17,6 +19,7 @@ pub struct Case {
     pub chief_complaint: Arc<str>,
     by_topic: BTreeMap<String, Vec<FactIx>>,
     by_category: BTreeMap<Category, Vec<FactIx>>,
+    index: OnceLock<RecordIndex>,
 }
 
 impl Case {
@@ -39,6 +42,7 @@ impl Case {
             chief_complaint: record.chief_complaint.as_str().into(),
             by_topic,
             by_category,
+            index: OnceLock::new(),
             record,
         })
     }
@@ -55,5 +59,15 @@ impl Case {
 
     pub fn fact(&self, ix: FactIx) -> &bedside_records::Fact {
         &self.record.facts[ix.0 as usize]
+    }
+
+    /// What the Factual Unit looks up; built on first use.
+    pub(crate) fn index(&self) -> &RecordIndex {
+        self.index.get_or_init(|| RecordIndex::new(&self.record))
+    }
+
+    /// Bytes that the look-ups take beside the record.
+    pub fn index_bytes(&self) -> usize {
+        self.index().bytes()
     }
 }

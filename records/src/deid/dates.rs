@@ -97,12 +97,27 @@ fn is_short_date(text: &str, m: &regex::Match<'_>) -> bool {
     let rest = text[m.end()..].trim_start().to_lowercase();
     let start = text[..m.start()].char_indices().rev().nth(40).map_or(0, |(i, _)| i);
     let before = text[start..m.start()].to_lowercase();
-    let graded = ["strength", "power", "grade", "score", "pain", "reflex", "murmur", "scale", "vision", "acuity", "apgar"];
+    let graded =
+        ["strength", "power", "grade", "score", "pain", "reflex", "murmur", "scale", "vision", "acuity", "apgar"];
     (1..=31).contains(&a)
         && (1..=31).contains(&b)
         && (a <= 12 || b <= 12)
-        && !["/", "pain", "out", "in severity", "strength", "on the", "scale", "bilateral", "intensity", "days", "mm", "%", "vision"]
-            .iter()
-            .any(|w| rest.starts_with(w))
+        && ![
+            "/",
+            "pain",
+            "out",
+            "in severity",
+            "strength",
+            "on the",
+            "scale",
+            "bilateral",
+            "intensity",
+            "days",
+            "mm",
+            "%",
+            "vision",
+        ]
+        .iter()
+        .any(|w| rest.starts_with(w))
         && !graded.iter().any(|w| before.contains(w))
 }

@@ -284,7 +284,15 @@ impl Writer<'_> {
         let c = self.person.condition;
         let (min, max) = (c.onset.min.min(c.onset.max), c.onset.min.max(c.onset.max));
         let n = min + self.draw.below((max - min + 1) as usize) as u32;
-        let unit = if n == 1 { c.onset.unit.trim_end_matches('s') } else { &c.onset.unit };
+        // Nobody counts 32 hours.
+        let (n, unit) = match c.onset.unit.as_str() {
+            "hours" if n >= 24 => ((n + 12) / 24, "days"),
+            "days" if n >= 21 => ((n + 3) / 7, "weeks"),
+            "weeks" if n >= 10 => ((n * 7 + 15) / 30, "months"),
+            "months" if n >= 24 => ((n + 6) / 12, "years"),
+            unit => (n, unit),
+        };
+        let unit = if n == 1 { unit.trim_end_matches('s') } else { unit };
         let none = Vec::new();
         let v = &c.voice;
         let mut said =
@@ -320,7 +328,11 @@ impl Writer<'_> {
                     Aspect::Timing | Aspect::Progression => 4,
                     _ => 5,
                 },
-                access: Access::OnAsk,
+                // Asked openly, people say how long and what it is like.
+                access: match aspect {
+                    Aspect::Duration | Aspect::Character => Access::Volunteered,
+                    _ => Access::OnAsk,
+                },
                 sensitivity: Sensitivity(0),
                 names_diagnosis: false,
                 asked_as: Vec::new(),
@@ -367,9 +379,9 @@ fn access(f: &Finding) -> Access {
     }
 }
 
-fn order(f: &Fact) -> (u8, Category, u8) {
-    let volunteered = u8::from(f.access != Access::Volunteered);
-    (volunteered, f.category, u8::from(f.topic.aspect.is_none()))
+/// The complaint first, then what is said about it, then the rest by category.
+fn order(f: &Fact) -> (u8, u8, Category) {
+    (u8::from(f.access != Access::Volunteered), u8::from(f.topic.aspect.is_some()), f.category)
 }
 
 /// How much eliciting it matters: clinicians' shares by heading (PriMock57: complaint 83 %, past history 84 %, drugs 82 %,

@@ -1,0 +1,170 @@
+//! Doors for other people's cases: one importer per format, all through the same narrator and de-identification.
+
+mod aci_bench;
+mod agentclinic;
+mod bedside;
+mod case;
+mod ddxplus;
+mod fhir;
+mod medrbench;
+mod mediq;
+mod narrative;
+mod phenopackets;
+mod primock57;
+mod tree;
+
+use crate::record::PatientRecord;
+use case::Case;
+pub use case::Coverage;
+use std::fmt;
+use std::io::Read;
+
+/// One file as it was handed over.
+#[derive(Clone, Debug)]
+pub struct SourceFile {
+    pub name: String,
+    pub bytes: Vec<u8>,
+}
+
+impl SourceFile {
+    /// The text, unpacked where the file is gzip.
+    pub fn text(&self) -> Result<String, String> {
+        let mut out = String::new();
+        let read = if self.bytes.starts_with(&[0x1f, 0x8b]) {
+            flate2::read::MultiGzDecoder::new(self.bytes.as_slice()).take(MAX_UNPACKED).read_to_string(&mut out)
+        } else {
+            self.bytes.as_slice().read_to_string(&mut out)
+        };
+        read.map_err(|e| format!("{}: not readable as UTF-8 text ({e})", self.name))?;
+        Ok(out.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(out))
+    }
+}
+
+const MAX_UNPACKED: u64 = 1 << 30;
+
+/// What became of a source.
+#[derive(Clone, Debug, Default)]
+pub struct ImportReport {
+    pub format: &'static str,
+    /// Cases found in the files.
+    pub read: usize,
+    pub records: Vec<PatientRecord>,
+    /// Cases left out: id in the source, and why.
+    pub rejected: Vec<(String, String)>,
+    /// Content words of the narratives of the imported cases, and how many a fact holds.
+    pub coverage: Coverage,
+}
+
+impl ImportReport {
+    fn new(format: &'static str) -> ImportReport {
+        ImportReport { format, ..ImportReport::default() }
+    }
+
+    fn reject(&mut self, id: impl Into<String>, why: impl Into<String>) {
+        self.rejected.push((id.into(), why.into()));
+    }
+
+    fn take(&mut self, case: Case) {
+        self.read += 1;
+        let id = case.source_id.clone();
+        match case.finish() {
+            Ok((record, c)) if self.records.iter().all(|r| r.id != record.id) => {
+                self.coverage.words += c.words;
+                self.coverage.covered += c.covered;
+                self.records.push(record);
+            }
+            Ok(_) => self.reject(id, "this id was imported already"),
+            Err(why) => self.reject(id, why),
+        }
+    }
+
+    fn turn_away(&mut self, id: impl Into<String>, why: impl Into<String>) {
+        self.read += 1;
+        self.reject(id, why);
+    }
+
+    pub fn facts_per_case(&self) -> f64 {
+        let n: usize = self.records.iter().map(|r| r.facts.len()).sum();
+        if self.records.is_empty() { 0.0 } else { n as f64 / self.records.len() as f64 }
+    }
+
+    /// Share of the narrative's content words that some fact holds.
+    pub fn covered(&self) -> f64 {
+        if self.coverage.words == 0 { 1.0 } else { self.coverage.covered as f64 / self.coverage.words as f64 }
+    }
+}
+
+impl fmt::Display for ImportReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}: {} cases read, {} imported, {} rejected, {:.1} facts per case, {:.1} % of the narrative covered",
+            self.format,
+            self.read,
+            self.records.len(),
+            self.rejected.len(),
+            self.facts_per_case(),
+            self.covered() * 100.0
+        )
+    }
+}
+
+/// Reads one format.
+pub trait Importer: Sync {
+    /// The name on the command line.
+    fn format(&self) -> &'static str;
+    /// Reads files that belong together. Broken input is reported, never a panic.
+    fn import(&self, files: &[SourceFile]) -> ImportReport;
+}
+
+const IMPORTERS: &[&dyn Importer] = &[
+    &agentclinic::AgentClinic,
+    &mediq::MediQ,
+    &ddxplus::DdxPlus,
+    &aci_bench::AciBench,
+    &primock57::PriMock57,
+    &medrbench::MedRBench,
+    &phenopackets::Phenopackets,
+    &fhir::Fhir,
+    &bedside::Bedside,
+];
+
+/// The formats there are.
+pub fn formats() -> impl Iterator<Item = &'static str> {
+    IMPORTERS.iter().map(|i| i.format())
+}
+
+/// The importer of a format; the error names those there are.
+pub fn importer(format: &str) -> Result<&'static dyn Importer, String> {
+    IMPORTERS.iter().copied().find(|i| i.format() == format).ok_or_else(|| {
+        format!("`{format}` is not a format.\nhint: use one of {}", formats().collect::<Vec<_>>().join(", "))
+    })
+}
+
+/// JSON values of a text: one, an array's items, or one after another.
+fn json_values(name: &str, text: &str) -> (Vec<serde_json::Value>, Option<String>) {
+    let mut values = Vec::new();
+    for v in serde_json::Deserializer::from_str(text).into_iter::<serde_json::Value>() {
+        match v {
+            Ok(serde_json::Value::Array(items)) => values.extend(items),
+            Ok(v) => values.push(v),
+            Err(e) => return (values, Some(format!("{name}: not valid JSON: {e}"))),
+        }
+    }
+    (values, None)
+}
+
+/// The text at a path of keys.
+fn text_at<'a>(v: &'a serde_json::Value, path: &[&str]) -> Option<&'a str> {
+    path.iter().try_fold(v, |v, key| v.get(key)).and_then(serde_json::Value::as_str)
+}
+
+/// All text below a value, one line per leaf.
+fn flat_text(v: &serde_json::Value) -> String {
+    match v {
+        serde_json::Value::String(s) => s.clone(),
+        serde_json::Value::Array(a) => a.iter().map(flat_text).collect::<Vec<_>>().join("\n"),
+        serde_json::Value::Object(o) => o.values().map(flat_text).collect::<Vec<_>>().join("\n"),
+        _ => String::new(),
+    }
+}
