@@ -40,7 +40,7 @@ impl Default for EnvConfig {
             switches: UnitSwitches::default(),
             limits: Limits::default(),
             persona: None,
-            scorer: Some(Arc::new(crate::verifier::EmbeddedScorer)),
+            scorer: Some(Arc::new(crate::verifier::EmbeddedScorer::default())),
             driver: None,
             seal: false,
         }
