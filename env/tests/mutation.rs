@@ -182,7 +182,7 @@ fn world() -> u64 {
 fn cases() -> Vec<Arc<Case>> {
     let mut cases = patients();
     let first = world() * 1000;
-    cases.extend((first..first + 40).map(assembled));
+    cases.extend((first..first + 40).map(generated));
     cases
 }
 

@@ -175,7 +175,7 @@ fn curt_behaviour_costs_trust_and_patience_and_feeling_types_mind_more() {
 
 #[test]
 fn twenty_five_courteous_questions_never_use_up_the_patience() {
-    let case = assembled(3);
+    let case = generated(3);
     for mbti in Mbti::all() {
         for emotion in Emotion::ALL {
             for literacy in Literacy::ALL {
@@ -194,7 +194,7 @@ fn twenty_five_courteous_questions_never_use_up_the_patience() {
 #[test]
 fn replies_have_no_seams() {
     let mut replies = Vec::new();
-    for (n, case) in patients().into_iter().chain((0..10).map(assembled)).enumerate() {
+    for (n, case) in patients().into_iter().chain((0..10).map(generated)).enumerate() {
         for seed in 0..60u64 {
             let mut s = Scene::new(&case, persona(&case, seed * 31 + n as u64), seed);
             replies.push(Units::embedded().affective.open(&s.view()));
@@ -236,7 +236,7 @@ fn replies_have_no_seams() {
 
 #[test]
 fn the_same_phrase_does_not_open_every_answer_and_personas_sound_different() {
-    let case = assembled(2);
+    let case = generated(2);
     let mut openers: Vec<String> = Vec::new();
     let mut s = Scene::new(&case, plain(), 9);
     for n in 0..20 {
@@ -297,7 +297,7 @@ fn types_and_walks_of_life_show() {
 
 #[test]
 fn yes_and_no_agree_with_the_record() {
-    for case in patients().into_iter().chain((0..6).map(assembled)) {
+    for case in patients().into_iter().chain((0..6).map(generated)) {
         for (n, fact) in case.record.facts.iter().enumerate() {
             if matches!(fact.category, Category::Exam | Category::Test) || fact.topic.aspect.is_some() {
                 continue;
