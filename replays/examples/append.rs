@@ -1,7 +1,7 @@
 //! How fast consultations are logged and read again: `cargo run --release -p bedside-replays --example append -- [FOLDER] [COUNT]`.
 //!
-//! One object a line. `append` is the writer alone (encoding and the store), with a barrier every 32 episodes as in use, with one an
-//! episode, and in memory; `verify`, `fold` and `re_execute` read the log that the first made.
+//! One object a line. `append` is the writer alone (encoding and the store), with a barrier every 32 episodes as in use, with a group of one
+//! (which grows while more is waiting), and in memory; `verify`, `fold` and `re_execute` read the log that the first made.
 
 use bedside_env::seed::Seed;
 use bedside_env::units::{Case, Units};
@@ -28,7 +28,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let single = Log::open(format!("{folder}/single"))?;
     let few = all.len().min(400);
     let some: usize = all[..few].iter().map(|r| r.log.events.len()).sum();
-    append("append, barrier an episode", &single, &all[..few], some, WriterPolicy { group: 1, ..usual })?;
+    append("append, group of 1", &single, &all[..few], some, WriterPolicy { group: 1, ..usual })?;
 
     for threads in [1, 2] {
         let start = Instant::now();
