@@ -193,7 +193,10 @@ impl Telling<'_> {
                 RequestKind::History { topics, categories } => {
                     let topics: Vec<String> = topics.iter().map(ToString::to_string).collect();
                     let categories: Vec<&str> = categories.iter().map(|c| c.word()).collect();
-                    format!("history of {} ({})", topics.join(" or "), categories.join(" or "))
+                    match topics.is_empty() {
+                        true => format!("whole history of {}", categories.join(" and ")),
+                        false => format!("history of {} ({})", topics.join(" or "), categories.join(" or ")),
+                    }
                 }
                 RequestKind::Exam { site } => format!("examination of {site}"),
                 RequestKind::Test { name } => format!("test {name}"),

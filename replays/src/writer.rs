@@ -25,6 +25,9 @@ impl Default for WriterPolicy {
     }
 }
 
+/// A group grows to this many times its size while more is waiting in the channel.
+const STRETCH: usize = 8;
+
 type Answer = Result<(), StoreError>;
 
 enum Message {
@@ -141,7 +144,9 @@ impl Worker {
                         }
                         Err(e) => drop(ack.send(Err(e))),
                     }
-                    if self.waiting.len() >= self.policy.group {
+                    // A full group commits; under load it takes along what queued up behind it, which would wait anyway.
+                    let full = self.waiting.len() >= self.policy.group;
+                    if full && (messages.is_empty() || self.waiting.len() >= self.policy.group * STRETCH) {
                         let _ = self.commit();
                     }
                 }

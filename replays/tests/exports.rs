@@ -56,7 +56,8 @@ fn steps_have_the_shape_of_rlds() {
 fn a_foreign_row_is_rejected_with_the_field_that_gives_it_away() {
     let (log, _) = filled();
     let good = rows(&log);
-    let edits: Vec<(&str, Box<dyn Fn(&mut rlds::StepRow)>)> = vec![
+    type Edit = Box<dyn Fn(&mut rlds::StepRow)>;
+    let edits: Vec<(&str, Edit)> = vec![
         ("reward", Box::new(|r| r.reward = Some(1.0))),
         ("observation", Box::new(|r| r.observation.push(' '))),
         ("action", Box::new(|r| r.action = Some("{}".to_owned()))),
