@@ -1,7 +1,7 @@
 //! `VecEnv`: many consultations, stepped together. Slot order in, slot order out, whatever the threads do.
 
-use crate::action::Decision;
 use crate::Digest;
+use crate::action::Decision;
 use crate::gym::{EnvConfig, EnvError, Info, ResetOptions, advance, finish, opening, trace_digest};
 use crate::observation::Observation;
 use crate::seed::Seed;

@@ -124,7 +124,13 @@ pub fn auc(weighed: &[(f64, bool)]) -> Option<f64> {
     for (a, _) in weighed.iter().filter(|w| w.1) {
         for (b, _) in weighed.iter().filter(|w| !w.1) {
             pairs += 1;
-            wins += if a > b { 1.0 } else if a == b { 0.5 } else { 0.0 };
+            wins += if a > b {
+                1.0
+            } else if a == b {
+                0.5
+            } else {
+                0.0
+            };
         }
     }
     (pairs > 0).then(|| wins / pairs as f64)

@@ -1,9 +1,9 @@
 //! Fragments: any turn of any logged consultation is a start. Filters drop what should not be learned from (Baichuan-M2,
 //! section 3: repeated generations, over-long dialogues, role inversion), and say how much of it and why.
 
+use super::judge;
 use super::open::fragment;
 use super::words::{Cue, cues, tokens};
-use super::judge;
 use crate::action::Action;
 use crate::event::Event;
 use crate::persona::Persona;
@@ -54,7 +54,8 @@ impl<'a> Fragment<'a> {
 
 /// Every start of a log that has at least one doctor turn after it.
 pub fn fragments(log: &EpisodeLog, turns: u32) -> impl Iterator<Item = Fragment<'_>> {
-    let taken = log.events.iter().filter(|e| matches!(e, Event::ActionTaken { .. })).map(Event::turn).max().unwrap_or(0);
+    let taken =
+        log.events.iter().filter(|e| matches!(e, Event::ActionTaken { .. })).map(Event::turn).max().unwrap_or(0);
     (0..taken).map(move |at_turn| Fragment { log, at_turn, turns })
 }
 
@@ -149,7 +150,8 @@ impl Filters {
     pub fn fault(&self, events: &[Event], at_turn: u32) -> Option<Dropped> {
         let doctor: Vec<(u32, &str)> = events.iter().filter_map(spoken_by_doctor).collect();
         let patient: Vec<(u32, &str)> = events.iter().filter_map(spoken_by_patient).collect();
-        let new = |lines: &[(u32, &str)], fault: &dyn Fn(&str) -> bool| lines.iter().any(|(t, x)| *t > at_turn && fault(x));
+        let new =
+            |lines: &[(u32, &str)], fault: &dyn Fn(&str) -> bool| lines.iter().any(|(t, x)| *t > at_turn && fault(x));
         let stutters = |text: &str| self.stutters(text);
         if new(&doctor, &stutters) || new(&patient, &stutters) {
             return Some(Dropped::RepeatedText);
@@ -265,7 +267,5 @@ fn any_of(text: &str, phrases: &[&str]) -> bool {
             !quoted
         })
         .collect();
-    phrases.iter().any(|p| {
-        bare.match_indices(p).any(|(at, _)| !bare[..at].ends_with(|c: char| c.is_alphanumeric()))
-    })
+    phrases.iter().any(|p| bare.match_indices(p).any(|(at, _)| !bare[..at].ends_with(|c: char| c.is_alphanumeric())))
 }

@@ -119,14 +119,7 @@ impl<'a> Scene<'a> {
             Event::AssessmentGiven { turn, differential, plan } if !differential.is_empty() => {
                 let right = DiagnosisNames::new(&self.case.record.diagnosis);
                 let (right_at, named) = names::place(&right, differential);
-                self.assessment = Some(Assessment {
-                    turn: *turn,
-                    event: i,
-                    right_at,
-                    named,
-                    differential,
-                    plan,
-                });
+                self.assessment = Some(Assessment { turn: *turn, event: i, right_at, named, differential, plan });
             }
             _ => {}
         }
