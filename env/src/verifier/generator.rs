@@ -103,6 +103,9 @@ pub(crate) fn things_of(record: &PatientRecord) -> Vec<KeyThing> {
     asked.into_iter().chain(take(Way::Examine, 1)).chain(take(Way::Test, 1)).collect()
 }
 
+/// Facts that a full routine clerking brings out even where it misses what matters: incomplete, but not premature.
+const CLERKED: u16 = 10;
+
 /// Criteria for things to ask about.
 const ASKED: usize = 8;
 
@@ -239,13 +242,15 @@ pub(crate) fn manners(d: &mut Drafts, p: &Persona) {
 /// A conclusion before a history was taken costs more than a lucky guess earns.
 fn premature(d: &mut Drafts, record: &PatientRecord) {
     let asked = key_things(record, 40).into_iter().filter(|t| t.way == Way::Ask);
-    let groups: Vec<Vec<FactId>> = asked.take(20).map(|t| t.facts).collect();
+    let groups: Vec<Vec<FactId>> = asked.map(|t| t.facts).collect();
     if groups.is_empty() {
         return;
     }
     let fewer_than = (groups.len() / 3).clamp(1, 4) as u16;
-    let text = format!("Commits to a diagnosis before {fewer_than} things that matter in this history are known");
-    let check = Check::Premature { groups, fewer_than };
+    let text = format!(
+        "Commits to a diagnosis before {fewer_than} things that matter in this history, or {CLERKED} facts of any kind, are known"
+    );
+    let check = Check::Premature { groups, fewer_than, facts: CLERKED };
     d.add(0, "premature", -10, ("completeness", "premature"), text, check);
 }
 
