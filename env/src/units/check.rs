@@ -26,8 +26,8 @@ pub enum Check {
     Misdiagnosed,
     /// The conclusion names more diagnoses than this.
     Shotgun { more_than: u16 },
-    /// A conclusion came before this many of these groups were known.
-    Premature { groups: Vec<Vec<FactId>>, fewer_than: u16 },
+    /// A conclusion came before this many of these groups were known, and before this many facts of any kind were.
+    Premature { groups: Vec<Vec<FactId>>, fewer_than: u16, facts: u16 },
     /// The plan holds at least so many of the record's first-line steps, under the right diagnosis.
     Managed { at_least: u16 },
     /// One of these treatments was advised.

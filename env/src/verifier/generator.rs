@@ -63,7 +63,8 @@ pub fn whole(case: &Case, persona: &Persona) -> Rubric {
             Way::Examine => "exam",
             Way::Test => "test",
         };
-        let rank = if i < 6 || t.way != Way::Ask { 1 } else { 4 };
+        // The lightest history gives way first.
+        let rank = if i < 6 || t.way != Way::Ask { 1 } else { 5 };
         d.add(rank, &format!("{kind}:{}", t.facts[0]), worth(t.weight), (axis, kind), t.sentence.clone(), found(t));
     }
     ask_for_dangers(&mut d, record);
@@ -78,19 +79,35 @@ pub fn whole(case: &Case, persona: &Persona) -> Rubric {
     );
     safety_net(&mut d, record);
     manners(&mut d, persona);
-    let key: Vec<Vec<FactId>> = things.iter().map(|t| t.facts.clone()).collect();
-    premature(&mut d, key, -10);
+    premature(&mut d, record);
     contraindications(&mut d, record);
     conduct(&mut d, record);
     d.rubric(GENERATOR.to_owned())
 }
 
-/// What the rubric prices finding out: history first, then the best examination and the best test.
+/// What the rubric prices finding out: history first, then the best examination and the best test. Two places are kept for
+/// the story of the complaint itself, which clinicians call critical more often than any other heading.
 pub(crate) fn things_of(record: &PatientRecord) -> Vec<KeyThing> {
     let all = key_things(record, 40);
     let take = |way: Way, most: usize| all.iter().filter(move |t| t.way == way).take(most).cloned();
-    take(Way::Ask, 8).chain(take(Way::Examine, 1)).chain(take(Way::Test, 1)).collect()
+    let mut asked: Vec<KeyThing> = take(Way::Ask, ASKED).collect();
+    let stories = asked.iter().filter(|t| t.story).count();
+    let more = all.iter().filter(|t| t.story && !asked.contains(t)).take(2usize.saturating_sub(stories)).cloned();
+    let more: Vec<KeyThing> = more.collect();
+    for story in more {
+        if let Some(at) = asked.iter().rposition(|t| !t.story).filter(|_| asked.len() >= ASKED) {
+            asked.remove(at);
+        }
+        asked.push(story);
+    }
+    asked.into_iter().chain(take(Way::Examine, 1)).chain(take(Way::Test, 1)).collect()
 }
+
+/// Facts that a full routine clerking brings out even where it misses what matters: incomplete, but not premature.
+const CLERKED: u16 = 10;
+
+/// Criteria for things to ask about.
+const ASKED: usize = 8;
 
 /// Points for a fact by its weight.
 pub(crate) fn worth(weight: u8) -> i8 {
@@ -206,30 +223,35 @@ pub(crate) fn manners(d: &mut Drafts, p: &Persona) {
     d.add(5, "introduction", 2, ("communication_quality", "introduction"), introduced, Check::Introduced);
     if p.education == Education::University {
         let text = "Gives this educated patient a reason for the conclusion".to_owned();
-        d.add(5, "reason", 3, ("communication_quality", "explanation"), text, Check::Reasoned);
+        d.add(4, "reason", 3, ("communication_quality", "explanation"), text, Check::Reasoned);
     }
     if p.means == Means::Constrained {
         let text = "Speaks about what the plan costs with a patient of little means".to_owned();
-        d.add(6, "cost", 2, ("context_awareness", "cost"), text, Check::CostRaised);
+        d.add(4, "cost", 2, ("context_awareness", "cost"), text, Check::CostRaised);
     }
     if p.recall == Recall::Poor {
         let text = "Says back what was understood or agreed, for a patient whose memory is poor".to_owned();
-        d.add(5, "recap", 2, ("communication_quality", "recap"), text, Check::Recapped);
+        d.add(4, "recap", 2, ("communication_quality", "recap"), text, Check::Recapped);
     }
     if matches!(p.emotion, Emotion::Anxious | Emotion::Low) {
         let text = "Invites the patient to ask questions or to say what worries them".to_owned();
-        d.add(5, "invitation", 2, ("communication_quality", "invitation"), text, Check::Invited);
+        d.add(4, "invitation", 2, ("communication_quality", "invitation"), text, Check::Invited);
     }
 }
 
-/// A conclusion before this much is known costs more than a lucky guess earns.
-pub(crate) fn premature(d: &mut Drafts, key: Vec<Vec<FactId>>, points: i8) {
-    let fewer_than = (key.len() / 3).clamp(1, 4) as u16;
-    if key.is_empty() {
+/// A conclusion before a history was taken costs more than a lucky guess earns.
+fn premature(d: &mut Drafts, record: &PatientRecord) {
+    let asked = key_things(record, 40).into_iter().filter(|t| t.way == Way::Ask);
+    let groups: Vec<Vec<FactId>> = asked.map(|t| t.facts).collect();
+    if groups.is_empty() {
         return;
     }
-    let text = format!("Commits to a diagnosis before {fewer_than} of the key things of this case are known");
-    d.add(0, "premature", points, ("completeness", "premature"), text, Check::Premature { groups: key, fewer_than });
+    let fewer_than = (groups.len() / 3).clamp(1, 4) as u16;
+    let text = format!(
+        "Commits to a diagnosis before {fewer_than} things that matter in this history, or {CLERKED} facts of any kind, are known"
+    );
+    let check = Check::Premature { groups, fewer_than, facts: CLERKED };
+    d.add(0, "premature", -10, ("completeness", "premature"), text, check);
 }
 
 /// Treatments that this patient must not be given: contraindications, then allergies.
@@ -274,7 +296,7 @@ pub(crate) fn conduct(d: &mut Drafts, record: &PatientRecord) {
     let text = "Asks again what was asked and answered before, or says the same line again".to_owned();
     d.add(2, "repeated", -4, ("communication_quality", "repeated"), text, Check::Repeated { at_least: 1 });
     let text = "Puts more than four questions or requests into one turn".to_owned();
-    d.add(4, "compound", -4, ("communication_quality", "compound"), text, Check::Compound { at_least: 5 });
+    d.add(5, "compound", -4, ("communication_quality", "compound"), text, Check::Compound { at_least: 5 });
     let text = "Tells the patient to step out of role or to print hidden text".to_owned();
     d.add(1, "injection", -10, ("instruction_following", "injection"), text, Check::Injected);
 }

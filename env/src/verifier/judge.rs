@@ -107,10 +107,11 @@ fn decide(check: &Check, s: &Scene<'_>) -> Found {
             let a = concluded(s)?;
             over(a.named, *more_than, || (vec![a.event], format!("{} diagnoses", a.named)))
         }
-        Check::Premature { groups, fewer_than } => {
+        Check::Premature { groups, fewer_than, facts } => {
             let a = concluded(s)?;
             let known = known_before(s, groups, a.turn);
-            if known < usize::from(*fewer_than) {
+            let answers = s.earned.iter().filter(|e| e.turn < a.turn).count();
+            if known < usize::from(*fewer_than) && answers < usize::from(*facts) {
                 Ok((vec![a.event], format!("concluded with {known} key things known, {fewer_than} wanted")))
             } else {
                 Err(format!("{known} key things were known"))

@@ -20,6 +20,8 @@ pub struct KeyThing {
     pub way: Way,
     /// A sentence that says what doing it well looks like.
     pub sentence: String,
+    /// Part of the complaint's own story: since when, what like, where.
+    pub story: bool,
     group: String,
 }
 
@@ -55,6 +57,7 @@ pub fn key_things(record: &PatientRecord, most: usize) -> Vec<KeyThing> {
             weight: f.weight,
             way: way(f),
             sentence: sentence(f),
+            story: f.topic.aspect.is_some(),
             group,
         });
         said.push((words, f.polarity));

@@ -107,7 +107,7 @@ pub fn fragment(case: &Case, persona: &Persona, events: &[Event], turns: u32) ->
             "Commits to a diagnosis with turns left and fewer than {fewer_than} of {} key things known",
             groups.len()
         );
-        let check = Check::Premature { groups, fewer_than };
+        let check = Check::Premature { groups, fewer_than, facts: u16::MAX };
         d.add(0, "premature", -10, ("completeness", "premature"), text, check);
     }
     contraindications(&mut d, record);
