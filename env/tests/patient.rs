@@ -352,3 +352,54 @@ fn a_faulty_draft_is_repaired_and_passes() {
     }
     assert_eq!(units.factual.repair("", &[], &Selection::default(), &s.view()), "All right.");
 }
+
+/// Time of the units on a typical turn: `cargo test --release -p bedside-env --test patient -- --ignored --nocapture time`.
+#[test]
+#[ignore = "measures time; run it alone, in release"]
+fn time_of_a_turn() {
+    let units = Units::embedded();
+    let cases: Vec<_> = (0..20).map(generated).collect();
+    let scenes: Vec<(Scene, bedside_env::units::Understanding)> = (0..400u64)
+        .map(|n| {
+            let case = &cases[(n % 20) as usize];
+            let mut s = Scene::new(case, persona(case, n), n);
+            let at = |k: u64| FactIx(((n * 7 + k * 31) % case.record.facts.len() as u64) as u16);
+            s.turn(&turn(&[ActKind::Ask], &[question_for(case, at(1))]));
+            let u = turn(&[ActKind::Ask], &[question_for(case, at(2))]);
+            s.begin(&u);
+            (s, u)
+        })
+        .collect();
+    let mut spent = [0u128; 4];
+    let rounds = 200;
+    let mut n = 0;
+    for _ in 0..rounds {
+        for (s, u) in &scenes {
+            let view = s.view();
+            let t0 = std::time::Instant::now();
+            let selection = units.factual.select(u, &view);
+            let t1 = std::time::Instant::now();
+            std::hint::black_box(units.affective.feel(u, &selection, &view));
+            let t2 = std::time::Instant::now();
+            let bedside_env::units::Answer::Ready(text) = units.affective.voice(u, &selection, &view) else { continue };
+            let t3 = std::time::Instant::now();
+            n += units.factual.check(&text, &selection, &view).len();
+            let t4 = std::time::Instant::now();
+            for (i, d) in [t1 - t0, t2 - t1, t3 - t2, t4 - t3].iter().enumerate() {
+                spent[i] += d.as_nanos();
+            }
+        }
+    }
+    let per = spent.map(|s| s as f64 / (rounds * scenes.len()) as f64);
+    println!(
+        "ns a turn: select {:.0}, feel {:.0}, voice {:.0}, check {:.0}, together {:.0}; faults {n}",
+        per[0],
+        per[1],
+        per[2],
+        per[3],
+        per.iter().sum::<f64>()
+    );
+    let bytes: usize = cases.iter().map(|c| c.index_bytes()).sum::<usize>() / cases.len();
+    let facts: usize = cases.iter().map(|c| c.record.facts.len()).sum::<usize>() / cases.len();
+    println!("look-ups per case: {bytes} bytes for {facts} facts");
+}

@@ -42,6 +42,8 @@ pub(crate) struct Sentence {
     pub question: bool,
     /// Began with "yes" (true) or "no" (false).
     pub lead: Option<bool>,
+    /// Negations in it, the lead aside.
+    pub negations: u8,
     /// Words of any kind in it.
     pub words: u16,
 }
@@ -366,6 +368,7 @@ impl Scan<'_> {
                     self.sentence.lead = Some(false);
                 } else {
                     (self.negated, self.just_negated) = (true, true);
+                    self.sentence.negations = self.sentence.negations.saturating_add(1);
                 }
             }
             Some(Class::Yes) => {
@@ -490,6 +493,7 @@ impl Tokens {
                 // isn't, can't, won't: a negation; I've, she's, doctor's: the ending falls away.
                 Some(_) if word.ends_with(b"nt") => {
                     scan.sentence.words += 1;
+                    scan.sentence.negations = scan.sentence.negations.saturating_add(1);
                     scan.number = None;
                     (scan.negated, scan.just_negated) = (true, true);
                 }
