@@ -266,7 +266,7 @@ fn condition_of(d: &Diagnosis) -> Option<&'static Condition> {
     by(true).or_else(|| by(false))
 }
 
-const GENERIC: &[&str] = &["syndrome", "disease", "disorder", "acute", "chronic", "primary", "secondary", "type", "infection", "deficiency", "failure", "severe", "mild", "stage", "due", "unspecified", "related", "associated", "induced", "advanced", "initial", "possible"];
+const GENERIC: &[&str] = &["syndrome", "disease", "disorder", "acute", "chronic", "primary", "secondary", "type", "severe", "mild", "stage", "due", "unspecified", "related", "associated", "induced", "advanced", "initial", "possible"];
 
 /// Whether a statement holds all the telling words of the diagnosis or of one of its other names.
 pub(super) fn gives_away(statement: &str, d: &Diagnosis) -> bool {
@@ -301,11 +301,11 @@ fn contraindications(facts: &[Fact], condition: Option<&Condition>) -> Vec<Contr
 
 /// "26-year-old female nurse", "2-week-old female newborn", "54-year-old Chinese man".
 pub(super) fn demographics_of(text: &str) -> Demographics {
-    static AGE: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?i)\b(\d{1,3})(?:\.\d+)?[- ]?(year|yr|y/o|yo|month|week|day|hour)|\bage[d:]?\s*(\d{1,3})").ok());
+    static AGE: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?i)\b(\d{1,3})(?:\.\d+)?[- ]?(year|yr|month|week|day|hour)s?[- ]?(?:old|of age)|\b(\d{1,3}) ?(?:y/o|yo\b)|\bage[d:]?\s*(\d{1,3})").ok());
     static WORDS: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?i)\b(female|woman|girl|lady|mother|primigravid\w*|gravida|she|her)\b|\b(male|man|boy|gentleman|he|his)\b").ok());
     static WORK: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?i)\b(?:female|male|woman|man),? ([a-z][a-z -]{3,30}(?:er|or|ist|ian|nurse|student|ant|clerk))$").ok());
     let age_months = AGE.as_ref().and_then(|r| r.captures(text)).and_then(|c| {
-        let n: u32 = c.get(1).or(c.get(3))?.as_str().parse().ok()?;
+        let n: u32 = c.get(1).or(c.get(3)).or(c.get(4))?.as_str().parse().ok()?;
         let months = match c.get(2).map(|u| u.as_str().to_lowercase()).as_deref() {
             Some("month") => n,
             Some("week") => n * 7 / 30,

@@ -42,8 +42,8 @@ impl Importer for MediQ {
 /// Whether the answer to this question is what the patient has.
 fn asks_for_diagnosis(question: &str) -> bool {
     let q = question.to_lowercase();
-    let yes = ["diagnosis", "what does this patient have", "most likely cause of", "disorders is most consistent", "conditions is most likely", "which of the following conditions", "most likely condition", "disorder is most", "consistent with this patient"];
-    let no = ["pathogen", "mechanism", "management", "treatment", "test", "next step", "enzyme", "mutation", "confirm", "organism", "structure", "result", "culture", "vector", "complication"];
+    let yes = ["diagnosis", "what does this patient have", "most likely cause", "likely responsible for this patient.s presentation", "most likely explanation for", "explains this patient", "most likely underlying cause", "disorders is most consistent", "conditions is most likely", "which of the following conditions", "most likely condition", "disorder is most", "consistent with this patient"];
+    let no = ["pathogens", "mechanism", "management", "treatment", "tests ", "next step", "enzyme", "mutation", "confirm", "organism", "structure", "result", "culture", "vector", "complication"];
     yes.iter().any(|y| q.contains(y)) && !no.iter().any(|n| q.contains(n))
 }
 
@@ -57,12 +57,12 @@ fn one(v: &serde_json::Value, id: &str) -> Result<Case, String> {
     if lines.is_empty() {
         return Err("no context".into());
     }
-    let vignette = lines.join(" ");
+    let vignette = lines.join(" ").replace(" | ", "\n");
     let patient = |key: &str| v.get("patient").and_then(|p| p.get(key)).map(|x| x.to_string().trim_matches('"').to_owned()).unwrap_or_default();
     let mut who = demographics_of(lines[0]);
     if who.age_months.is_none() {
         let age = patient("age");
-        who.age_months = demographics_of(&if age.chars().all(|c| c.is_ascii_digit()) { format!("{age} years") } else { age }).age_months;
+        who.age_months = demographics_of(&if age.chars().all(|c| c.is_ascii_digit()) { format!("{age} years old") } else { age }).age_months;
     }
     if who.sex == Sex::Unknown {
         who.sex = demographics_of(&patient("gender")).sex;

@@ -145,7 +145,7 @@ fn nothing_said(sentence: &str) -> bool {
     let l = sentence.to_lowercase();
     let l = l.trim_matches(['.', ' ', '*', '(', ')']);
     let empty = ["not provided", "not reported", "not stated", "not applicable", "not specified", "information not provided", "n/a", "not mentioned", "unknown", "not available", "not documented", "not detailed", "non-contributory data"];
-    l.is_empty() || empty.iter().any(|e| l == *e || l.starts_with(e) && l.len() < e.len() + 22)
+    l.is_empty() || empty.iter().any(|e| l == *e || l.starts_with(e) && l.len() < e.len() + 32)
 }
 
 /// Verbs that open a line of a note with the patient left out: "Takes aspirin", "Lives alone".

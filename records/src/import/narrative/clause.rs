@@ -24,21 +24,21 @@ pattern!(DOES_NOT, format!(r"(?i)^(?:{WHO} )?{ADV}(?:does not|did not|has not|ha
 pattern!(REPORTS, format!(r"(?i)^(?:{WHO} )?{ADV}(?:reports?|reported|reporting|states?|stated|says|said|notes|noted|mentions?|mentioned|describes|described|endorses|endorsed|admits(?: to)?|complains? of|complained of|complaining of|complaints? of|experiences|experienced|experiencing|presents? with|presented with|presenting with|suffers? from|claims|confirms|confirmed|symptoms include|symptoms included)(?: (?:that|having|to have|of))? (.+)$"));
 pattern!(HISTORY, format!(r"(?i)^(?:{WHO} )?{ADV}(?:(?:with )?(?:a |an )?(?:(?:known|past|significant|prior|previous|personal|remote|long|chronic) )*(?:medical |surgical )?history (?:is |was )?(?:only )?(?:includes?|included|of|significant (?:only )?for|notable (?:only )?for|remarkable for|positive for)|(?:only )?significant (?:only )?for|notable for|known (?:case of|history of|to have|for|with)|comorbidities include|diagnosed previously with)[: ]* ?(.+)$"));
 pattern!(LASTED, r"(?i)^(?:an? |the |has |had )*((?:\d+(?:\.\d+)?(?:\s?(?:-|–|to)\s?\d+)?|one|two|three|four|five|six|seven|eight|nine|ten|several|few))[- ](second|minute|hour|day|week|month|year)s?[- ]?(?:old )?(?:history|hx|course|period|duration) of (.+)$");
-pattern!(AGED, r"(?i)^(?:(?:the patient|\[NAME\]|(?:mr|mrs|ms|miss)\.? \[NAME\]|he|she|patient)(?: is| was)? )?(?:an? |the )?(?:otherwise |previously |very |pleasant |healthy |obese |well-appearing |known )*((?:\d+(?:\.\d+)?|90 or over|\w+)[- ](?:year|month|week|day|yr)s?[- ]old(?:,? [\w-]+){0,4}? (?:man|woman|male|female|boy|girl|gentleman|lady|infant|child|newborn|patient|person|individual|primigravid(?:a| woman)|nurse|teacher|student|gravida)s?\b|(?:\w+ )?(?:man|woman|male|female|boy|girl|newborn|infant),? aged \d+(?: years)?)(.*)$");
+pattern!(AGED, r"(?i)^(?:(?:the patient|\[NAME\]|(?:mr|mrs|ms|miss)\.? \[NAME\]|he|she|patient)(?: is| was)? )?(?:an? |the )?(?:otherwise |previously |very |pleasant |healthy |obese |well-appearing |known )*((?:\d+(?:\.\d+)?|90 or over|\w+)[- ](?:year|month|week|day|yr)s?[- ]old(?:,? [\w-]+){0,4}? (?:man|woman|male|female|boy|girl|gentleman|lady|infant|child|newborn|patient|person|individual|primigravid(?:a| woman)|nurse|teacher|student|gravida)s?\b(?: neonate| newborn| infant| patient)?|(?:\w+ )?(?:man|woman|male|female|boy|girl|newborn|infant),? aged \d+(?: years)?)(.*)$");
 pattern!(COMES, r"(?i)^(?:.*?\b)?(?:presents?|presented|presenting|comes?|came|is brought|was brought|brought|is seen|was seen|is evaluated|was admitted|is admitted|was referred|is referred|visits?|visited|arrives?|returns?|consults?)\b(.*)$");
 pattern!(BECAUSE, r"(?i)^(.*?)\b(with (?:an? )?(?:chief )?(?:complaints?|concerns?) of|complaining of|complains of|because of|due to|secondary to|for evaluation of|for an evaluation of|for the evaluation of|for evaluation and management of|with|for|after|following) (.+)$");
 pattern!(NONE, r"(?i)^(?:past medical |past surgical |family |social |drug |medical |medication )?(?:history )?:?\s*(?:is |was |are )?(?:none|nil|no|negative|unremarkable|noncontributory|non-contributory|not significant|insignificant|nil of note|nothing(?: else)?(?: of note)?|denies|clear|no significant|no known|none known|no significant (?:past )?(?:medical )?history|no (?:past )?medical history|no known medical (?:problems|conditions)|not contributory|otherwise unremarkable|no other significant medical history(?: is reported)?)(?: (?:of note|reported|known|noted|significant|stated|mentioned))*$");
 pattern!(SURGERY, r"(?i)\b\w*(?:ectomy|plasty|ostomy|otomy|orrhaphy)\b|\b(?:surgery|operation|operated|transplant|repair of|bypass|stent|pacemaker|amputation|c-section|cesarean|caesarean|arthroscopy|fixation|resection|implantation|graft)");
 pattern!(FAMILY, r"(?i)\b(family history|family hx|runs in (?:the|his|her|my) family|(?:mother|father|brother|sister|sibling|grandmother|grandfather|aunt|uncle|cousin|parents?)\b.{0,24}\b(?:had|has|have|died|passed away|diagnosed|suffer|with|positive|history)|(?:mother|father|brother|sister|grandmother|grandfather|parents|grandparents)(?: and \w+)?\s?[-–:])");
 pattern!(SMOKES, r"(?i)\b(smok\w*|non-?smoker|tobacco|pack[- ]years?|packs? (?:a|per) day|cigarettes?|alcohol\w*|drinks? (?:socially|\d|occasionally|wine|beer)|beers?|illicit|recreational drugs?|cocaine|marijuana|cannabis|heroin|lives (?:with|alone|in)|works (?:as|in|at|for)|retired|employed|unemployed|occupation|married|divorced|sexually active|travel(?:ed|led) to|vap(?:es|ing))\b");
-pattern!(DRUGS, r"(?i)\b((?:takes|taking|is on|uses|using|prescribed|medications? (?:include|are)|current medications?|(?:he|she|patient) (?:currently )?takes|continues (?:to take|on)|maintained on|treated with|compliant with))\b");
+pattern!(DRUGS, r"(?i)\b((?:takes|taking|is on|medications? (?:include|are)|current medications?|(?:he|she|patient) (?:currently )?takes|continues (?:to take|on)|maintained on))\b");
 pattern!(DOSE, r"(?i)\b\d+(?:\.\d+)? ?(?:mg|mcg|µg|units|iu|ml)\b");
 pattern!(ALLERGY, r"(?i)\b(allerg(?:y|ic|ies) to|no known (?:drug )?allergies|drug allerg|allergies\b)");
 pattern!(VACCINE, r"(?i)\b(immuni[sz]ations?|vaccinat\w+|vaccines?)\b");
 pattern!(PREGNANCY, r"(?i)\b(gravida|para \d|g\dp\d|last menstrual period|menarche|menopaus\w+|pregnan\w+|gestation|contracepti\w+|menses|menstrua\w+)\b");
 pattern!(EXAM, r"(?i)\b(physical exam\w*|on exam\w*|examination (?:shows|reveals|is|was|of|demonstrates)|exam (?:shows|reveals|is|was|demonstrates)|auscultation|palpation|percussion|(?:his|her|the|patient's) (?:temperature|pulse|blood pressure|respirations?|respiratory rate|heart rate|oxygen saturation|vital signs|vitals|bmi)|temperature (?:is|of)|blood pressure (?:is|of)|pulse (?:is|of)|respirations are|vital signs|\d+/\d+ ?mm ?hg|appears (?:well|ill|pale|confused|comfortable|lethargic|anxious)|tenderness|murmur|reflexes|cranial nerves|bowel sounds|breath sounds|fundoscop\w+|slit lamp|neurologic exam|mental status exam|bimanual|speculum)");
 pattern!(TEST, r"(?i)\b(laboratory|lab (?:results|studies|tests|values|work)|blood (?:test|work)s? (?:show|reveal|is|are|were)|serum|hemoglobin|haemoglobin|hematocrit|leukocyte count|white blood cell|platelets?|creatinine|sodium is|potassium|urinalysis|x-ray|radiograph\w*|ct\b|ct scan|mri\b|ultraso\w+|echocardiogra\w+|electrocardiogra\w*|ecg|ekg|biops\w+|culture\w*|gram stain|histolog\w+|patholog\w+|colonoscopy (?:shows|reveals)|endoscop\w+|angiogra\w+|antibod\w+|pcr|spirometry|eeg|lumbar puncture|csf|cerebrospinal|glucose (?:is|of|level)|mg/dl|meq/l|mmol/l|g/dl|/mm3|u/l|immunohistochem\w+|microscop\w+|karyotyp\w+|genetic|mutation|imaging|scans?)\b");
-pattern!(HISTORY_CUE, r"(?i)\b(denies|reports|states that|history of|takes|medications|smok|drinks|mother|father|says|complains|family history|allerg)");
+pattern!(HISTORY_CUE, r"(?i)^(?:she|he|the patient|patient|her|his) (?:has|is|was|had|notes?|noted|mentions|states)\b|\b(mentions|denies|reports|states that|history of|takes|medications|smok|drinks|mother|father|says|complains|family history|allerg)");
 
 /// The category the words themselves call for, in a passage filed under `given`.
 pub(super) fn recategorise(sentence: &str, given: Category) -> Category {
@@ -51,7 +51,7 @@ pub(super) fn recategorise(sentence: &str, given: Category) -> Category {
         Category::Hpi if is(&HISTORY) => Category::Pmh,
         Category::Hpi if is(&SMOKES) && !sentence.to_lowercase().contains("pain") => Category::Social,
         Category::Hpi if is(&VACCINE) => Category::Vaccination,
-        Category::Hpi if is(&DOSE) || is(&DRUGS) && TopicIndex::builtin().and_then(|t| t.best(sentence, Category::Hpi)).is_none() => Category::Medication,
+        Category::Hpi if is(&DOSE) && is(&DRUGS) || is(&DRUGS) && TopicIndex::builtin().and_then(|t| t.best(sentence, Category::Hpi)).is_none() => Category::Medication,
         Category::Hpi | Category::Pmh if is(&PREGNANCY) => Category::Obstetric,
         Category::Hpi if is(&SURGERY) => Category::Surgical,
         other => other,
@@ -123,12 +123,16 @@ impl Narrator {
                 return self.clause_again(&rest, source, category);
             }
             let pronoun = ["he ", "she ", "his ", "her ", "the ", "it ", "i ", "my ", "they ", "there ", "this ", "when ", "these ", "ever since", "since ", "if ", "while ", "in ", "on ", "over ", "for ", "after ", "about "];
+            let noun_phrase = inner.starts_with("the ") && ![" is ", " was ", " are ", " were ", " has ", " had ", " have ", "ed ", "es "].iter().any(|v| inner.contains(v));
+            if noun_phrase {
+                return self.enumerated(&rest, source, category);
+            }
             if pronoun.iter().any(|p| inner.starts_with(p)) {
                 return self.clause_again(&rest, source, category);
             }
             let first = inner.split_whitespace().next().unwrap_or("");
             if first.ends_with("ing") && !["swelling", "vomiting", "itching", "tingling", "bleeding", "sneezing", "sweating", "bruising", "burning", "wheezing", "ringing", "spotting", "bloating", "cramping", "increasing", "worsening", "coughing"].contains(&first) {
-                let spoken = format!("I've been {}", self.voice().first(&rest));
+                let spoken = self.voice().first(&format!("the patient has been {rest}"));
                 return vec![self.file(&spoken, text, source, category, Polarity::Present, true)];
             }
             return self.enumerated(&rest, source, category);
@@ -198,7 +202,7 @@ impl Narrator {
                 let spoken = format!("I've come in {link} {}", self.voice().first(what));
                 vec![self.file(&spoken, what, tail, Category::Hpi, Polarity::Present, true)]
             }
-            "for" => {
+            "for" if TopicIndex::builtin().and_then(|t| t.best(what, Category::Hpi)).is_none() => {
                 let spoken = format!("I've come for {}", self.voice().first(what));
                 vec![self.file(&spoken, what, tail, Category::Hpi, Polarity::Present, false)]
             }
@@ -272,7 +276,16 @@ impl Narrator {
         let history = lower.starts_with("history of") || lower.starts_with("prior ") || lower.starts_with("previous ") || lower.starts_with("hx of");
         let mut out = Vec::new();
         for (i, p) in parts.iter().enumerate() {
-            let (spoken, about) = self.deny(p, category, family, history);
+            // "neurological or cardiovascular problems": the noun belongs to both.
+            let last = parts.last().and_then(|l| l.split_whitespace().next_back()).unwrap_or("");
+            if super::clause_verbs(&p.split_whitespace().next().unwrap_or("").to_lowercase()) {
+                out.extend(self.fragment(p, p, category));
+                continue;
+            }
+            let shared = ["issues", "problems", "symptoms", "disturbances", "changes", "difficulties", "complaints", "conditions", "diseases", "disease"].contains(&last);
+            let bare = !p.contains(' ') && p.len() > 4 && shared && i + 1 < parts.len() && parts.last().is_some_and(|l| l.split_whitespace().count() == 2);
+            let whole = if bare { format!("{p} {last}") } else { (*p).to_owned() };
+            let (spoken, about) = self.deny(&whole, category, family, history);
             let mut category = if family { Category::Family } else { category };
             if history && matches!(category, Category::Hpi | Category::Ros) {
                 category = Category::Pmh;
@@ -290,14 +303,16 @@ impl Narrator {
     }
 
     fn deny(&self, item: &str, category: Category, family: bool, history: bool) -> (String, String) {
-        let cut = ["any ", "other ", "a ", "an ", "recent or ", "the ", "history of ", "hx of ", "family history of ", "having "];
+        let cut = ["no ", "use of ", "any ", "other ", "a ", "an ", "recent or ", "the ", "history of ", "hx of ", "family history of ", "having "];
         let bare = cut.iter().fold(item.trim(), |s, w| s.strip_prefix(w).unwrap_or(s)).trim();
         let noun = lower_first(&self.voice().first(bare));
         let lower = noun.to_lowercase();
         let first = lower.split_whitespace().next().unwrap_or("").to_owned();
         let past = history || item.to_lowercase().contains("history of ");
         let exact = || TopicIndex::builtin().and_then(|t| t.best(&lower, category)).filter(|n| n.start == 0 && n.end + 1 >= lower.len() && !self.voice().parent).and_then(|n| n.finding.no.first().cloned());
-        let spoken = if family {
+        let spoken = if first == "radiating" || first == "radiation" {
+            "It doesn't go anywhere else".to_owned()
+        } else if family {
             format!("Nobody in my family has had {}", noun.trim_start_matches("family history of "))
         } else if lower.contains("allerg") {
             "I don't have any known allergies".to_owned()
@@ -340,6 +355,19 @@ impl Narrator {
         d
     }
 
+    /// A line of a social history, each habit by itself.
+    fn habits(&mut self, text: &str, source: &str) -> Option<Vec<Draft>> {
+        let parts = items(text);
+        let cut = parts.len() > 1 && parts.iter().all(|p| (2..=5).contains(&p.split_whitespace().count()) || p.to_lowercase().contains("smok") || p.split_whitespace().count() == 1 && p.ends_with("ed"));
+        let habit = ["smok", "alcohol", "drink", "drug", "lives", "works", "married", "tobacco"];
+        if !cut || parts.iter().filter(|p| habit.iter().any(|h| p.to_lowercase().contains(h))).count() < 2 || text.to_lowercase().contains("or etoh") {
+            return None;
+        }
+        let owned: Vec<String> = parts.iter().map(|p| (*p).to_owned()).collect();
+        let _ = source;
+        Some(owned.iter().flat_map(|p| self.clause(p, Category::Social)).collect())
+    }
+
     /// What is neither denial nor report: a sentence of its own, or a few words of a note.
     fn fragment(&mut self, text: &str, source: &str, category: Category) -> Vec<Draft> {
         let lower = text.to_lowercase();
@@ -348,10 +376,15 @@ impl Narrator {
         let v = self.voice();
         let relation = ["mother", "father", "brother", "sister", "grandmother", "grandfather", "aunt", "uncle", "parents", "maternal", "paternal", "sibling", "siblings", "grandparents", "cousin", "half-sister", "half-brother", "son", "daughter"];
         if category == Category::Family && is(&relation) {
+            let each = items(text);
+            let related = |p: &&str| relation.iter().any(|r| p.to_lowercase().starts_with(r));
+            if each.len() > 1 && text.contains(',') && each.iter().all(related) && each.iter().all(|p| p.contains(' ')) {
+                return each.into_iter().flat_map(|p| self.fragment(p, p, category)).collect();
+            }
             let parts = text.splitn(2, [':', '–']).collect::<Vec<_>>();
             let dashed = text.split_once(" - ").or(text.split_once("- ")).or(if let [a, b] = parts[..] { Some((a, b)) } else { None });
             let spoken = match dashed {
-                Some((who, what)) if who.split_whitespace().count() <= 4 => {
+                Some((who, what)) if who.split_whitespace().count() <= 4 && !who.contains(" had ") && !who.contains(" has ") => {
                     let what = what.trim();
                     let has = what.to_lowercase();
                     if ["died", "had ", "has ", "alive", "well", "healthy", "deceased"].iter().any(|w| has.starts_with(w)) { format!("my {} {}", lower_first(who.trim()), what) } else { format!("my {} has had {}", lower_first(who.trim()), lower_first(what)) }
@@ -364,25 +397,37 @@ impl Narrator {
         let symptom_verbs = ["started", "starts", "began", "begins", "radiates", "radiating", "worsened", "worsens", "improved", "improves", "improving", "resolved", "occurs", "occurring", "lasts", "lasting", "lasted", "comes", "came", "happens", "happened", "relieved", "aggravated", "exacerbated", "associated", "affecting", "spread", "spreads", "progressing", "ongoing", "triggered"];
         let quality = ["worse", "better", "throbbing", "sharp", "dull", "burning", "stabbing", "constant", "intermittent", "gradual", "sudden", "severe", "mild", "moderate", "localized", "localised", "generalised", "generalized", "unilateral", "bilateral", "progressive", "persistent", "aching", "crampy", "occasional", "stable", "unchanged", "similar"];
         let patient_verbs = super::clause_verbs(&first);
-        let people = ["i", "he", "she", "the", "his", "her", "my", "it", "this", "that", "there", "these", "they", "when", "while", "after", "since", "because", "if", "in", "on", "at", "over", "during", "for", "regarding", "ever", "despite", "symptoms", "initially", "additionally", "recently", "today", "yesterday", "however", "patient", "you", "your", "pain", "both", "all", "some", "as", "due", "prior", "before", "one", "two", "three"];
+        let people = ["i", "he", "she", "the", "his", "her", "my", "it", "this", "that", "there", "these", "they", "when", "while", "after", "since", "because", "if", "in", "on", "at", "over", "during", "for", "regarding", "ever", "despite", "of", "symptoms", "initially", "additionally", "recently", "today", "yesterday", "however", "patient", "you", "your", "pain", "both", "all", "some", "as", "due", "prior", "before", "one", "two", "three"];
         let finite = [" is ", " was ", " are ", " were ", " has ", " had ", " have ", " does ", " did ", " started", " began", " noticed", " developed", " worsen", " occurs", " radiates", " improved", " resolved", " lasted", " lasts", " became", " feels", " felt", " causes", " comes ", " takes", " works", " lives", " can ", " could ", " appears", " seems", " occurred", " increased", " decreased", " helps", " brought", " been "];
         let padded = format!(" {lower} ");
         let is_sentence = finite.iter().any(|f| padded.contains(f)) && !lower.starts_with("history of");
         if category == Category::Social
+            && let Some(habits) = self.habits(text, source)
+        {
+            return habits;
+        }
+        if category == Category::Social
+            && !patient_verbs
             && let Some(spoken) = social(&lower, &first, text)
         {
             return vec![self.file(&v.first(&spoken), text, source, category, Polarity::Present, true)];
         }
         let passive = ["diagnosed", "treated", "known", "born", "admitted", "prescribed", "referred", "worried", "concerned", "married", "retired", "divorced", "single", "unemployed", "independent", "pregnant", "allergic", "sexually", "exclusively", "currently", "well", "generally", "able", "unable", "noncompliant", "compliant", "hospitalized", "unaware", "able"];
         let past = ["developed", "noticed", "tried", "took", "had", "went", "felt", "fell", "saw", "used", "underwent", "received", "lost", "gained", "stopped", "returned", "completed", "experienced", "required"];
+        static ARRIVES: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(&format!(r"(?i)^(?:{WHO} )?(?:presents?|presented|comes|came|is brought|was brought|has been brought) (?:to|in|into|by|with|for|because|today)\b.* (?:with|because of|due to|for|complaining of) ")).ok());
+        if matches!(category, Category::Hpi) && ARRIVES.as_ref().is_some_and(|r| r.is_match(text)) {
+            return self.presentation(text);
+        }
         let spoken = if patient_verbs {
             v.first(&format!("the patient {}", lower_first(text)))
         } else if is(&past) || is(&["has", "is", "was", "does", "can", "cannot", "would", "did", "could"]) && !people.contains(&first.as_str()) {
             v.first(&format!("the patient {}", lower_first(text)))
+        } else if is(&["feeling", "taking", "having", "getting", "living", "working", "struggling", "sleeping", "eating", "drinking", "using"]) && !is_sentence {
+            v.first(&format!("the patient is {}", lower_first(text)))
         } else if is(&passive) {
             let verb = if is(&["diagnosed", "treated", "born", "admitted", "prescribed", "referred", "hospitalized"]) { "was" } else { "is" };
             v.first(&format!("the patient {verb} {}", lower_first(text)))
-        } else if is(&symptom_verbs) {
+        } else if is(&symptom_verbs) && !(first == "associated" && lower.contains(" include")) {
             let lead = if first.ends_with("ing") || is(&["relieved", "aggravated", "exacerbated", "triggered", "associated"]) { "it's " } else { "it " };
             format!("{lead}{}", v.first(&lower_first(text)))
         } else if is(&quality) && !is_sentence && TopicIndex::builtin().and_then(|t| t.best(text, category)).is_none() {

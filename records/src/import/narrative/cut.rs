@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 /// Shorthand of notes and what it stands for. Tried in order, whole words only.
 const SHORT: &[(&str, &str)] = &[
-    (r"\bc/o\b", "complains of"), (r"\bh/o\b|\bhx of\b|\bhistory of of\b", "history of"), (r"\bn/v/d\b", "nausea, vomiting, diarrhea"),
+    (r"(?i)\bpmhx? of\b", "history of"), (r"\bc/o\b", "complains of"), (r"\bh/o\b|\bhx of\b|\bhistory of of\b", "history of"), (r"\bn/v/d\b", "nausea, vomiting, diarrhea"),
     (r"\bn&v\b|\bn/v\b", "nausea, vomiting"), (r"\bs/p\b", "status post"), (r"\bw/o\b", "without"), (r"\bw/", "with "), (r"\by/o\b|\byo\b", "year-old"),
     (r"\bNKD?A\b", "no known drug allergies"), (r"\bSOBOE\b", "shortness of breath on exertion"), (r"\bSOB\b", "shortness of breath"), (r"\bDOE\b", "shortness of breath on exertion"),
     (r"\bCP\b", "chest pain"), (r"\bHTN\b", "high blood pressure"), (r"\bT2DM\b", "type 2 diabetes"), (r"\bT1DM\b", "type 1 diabetes"), (r"\bDM\b", "diabetes"),
@@ -102,7 +102,7 @@ pub(crate) fn clauses(sentence: &str) -> Vec<&str> {
         // A condition or a question of when is no clause of its own.
         let head = sentence[start..whole.start()].trim().to_lowercase();
         let opened = ["if ", "when ", "while ", "after ", "since ", "because ", "although ", "despite ", "as ", "for ", "in ", "regarding ", "ever "];
-        if head.len() > 8 && !opened.iter().any(|w| head.starts_with(w)) {
+        if head.contains(' ') && head.len() > 8 && !opened.iter().any(|w| head.starts_with(w)) {
             out.push(sentence[start..whole.start()].trim());
             start = next.start();
         }

@@ -47,7 +47,7 @@ fn base(verb: &str) -> Option<String> {
 const COORDINATE: &[&str] = &[
     "is", "has", "does", "takes", "drinks", "smokes", "works", "lives", "feels", "eats", "denies", "reports", "states", "notes", "complains", "describes", "sleeps", "uses", "goes", "wakes", "walks", "wants", "needs", "thinks", "believes",
     "gets", "tries", "says", "exercises", "plays", "attends", "enjoys", "worries", "cries", "avoids", "continues", "experiences", "presents", "appears", "looks", "finds", "knows", "likes", "makes", "runs", "sees", "spends", "struggles", "suffers",
-    "wears", "weighs", "requires", "remains", "keeps", "hopes", "plans", "prefers", "refuses", "speaks", "travels", "tends", "watches", "checks",
+    "wears", "weighs", "requires", "remains", "keeps", "hopes", "plans", "prefers", "refuses", "speaks", "travels", "tends", "watches", "checks", "climbs", "ambulates", "recalls", "moves", "stays", "turns", "stands", "sits", "runs", "rests", "lies", "hears", "rates",
 ];
 
 /// Words and what lies between them.
@@ -181,25 +181,27 @@ impl Voice {
             _ => ("my child", "they", "their", "them", "themselves"),
         };
         let mut named = false;
+        let mut plural = false; // the subject just written is "they"
         let mut out = String::new();
         let mut agree = false;
         for piece in pieces(text) {
             let lower = piece.to_lowercase();
-            let mut subject = |tail: &str| {
-                let w = if named { he } else { who };
+            let was_named = named;
+            let mut subject = |one: &str, many: &str| {
+                let w = if was_named { he } else { who };
                 named = true;
-                format!("{w}{tail}")
+                plural = was_named && he == "they";
+                format!("{w}{}", if plural { many } else { one })
             };
-            let plural = named_plural(he);
             let say = match piece.replace('’', "'").as_str() {
                 "I" => {
                     agree = true;
-                    subject("")
+                    subject("", "")
                 }
-                "I've" => subject(if plural { " have" } else { " has" }),
-                "I'm" => subject(if plural { " are" } else { " is" }),
-                "I'd" => subject("'d"),
-                "I'll" => subject(" will"),
+                "I've" => subject(" has", " have"),
+                "I'm" => subject(" is", " are"),
+                "I'd" => subject("'d", "'d"),
+                "I'll" => subject(" will", " will"),
                 "my" | "My" => his.to_owned(),
                 "me" => him.to_owned(),
                 "mine" => his.to_owned(),
@@ -209,7 +211,7 @@ impl Voice {
                     if !adverb {
                         agree = false;
                     }
-                    if adverb || (plural && named) { piece } else { third(&lower) }
+                    if adverb || plural { piece } else { third(&lower) }
                 }
                 _ => piece,
             };
@@ -217,10 +219,6 @@ impl Voice {
         }
         out
     }
-}
-
-fn named_plural(he: &str) -> bool {
-    he == "they"
 }
 
 /// Base form to third person singular; past forms and auxiliaries as they are.
@@ -279,7 +277,7 @@ pub(crate) fn article(noun: &str) -> String {
     if !COUNT.iter().any(|c| lower == *c || lower.ends_with(&format!(" {c}"))) {
         return noun.to_owned();
     }
-    let vowel = first.starts_with(['a', 'e', 'i', 'o', 'u']) && !first.starts_with("uni");
+    let vowel = first.starts_with(['a', 'e', 'i', 'o', 'u']) && (!first.starts_with("uni") || first.starts_with("unin"));
     format!("{} {noun}", if vowel { "an" } else { "a" })
 }
 
