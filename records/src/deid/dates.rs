@@ -13,7 +13,7 @@ static WHOLE: LazyLock<Vec<Regex>> = LazyLock::new(|| {
     [
         format!(r"\b{YEAR}[-/.](?:0?[1-9]|1[0-2])[-/.]{DAY}(?:T\d{{2}}:\d{{2}}(?::\d{{2}}(?:\.\d+)?)?(?:Z|[+-]\d{{2}}:\d{{2}})?)?\b"),
         format!(r"\b{DAY}[/.-]{DAY}[/.-](?:{YEAR}|\d{{2}})\b"),
-        format!(r"\b{DAY}{th}[ -](?:of )?{MONTH}\b\.?(?:,?[ -](?:{YEAR}|'\d{{2}})\b|-\d{{2}}\b)?"),
+        format!(r"(?:\b(?i:the ))?\b{DAY}{th}[ -](?:of )?{MONTH}\b\.?(?:,?[ -](?:{YEAR}|'\d{{2}})\b|-\d{{2}}\b)?"),
         format!(r"\b{MONTH}\.?[ -](?:the )?{DAY}{th}\b(?:(?: ?(?:-|–|to) ?{DAY}{th})\b)?(?:,? ?{YEAR}\b)?"),
         format!(r"\b{MONTH}\.?,? (?:of )?{YEAR}\b"),
         format!(r"\b(?:0?[1-9]|1[0-2])/{YEAR}\b"),

@@ -57,6 +57,9 @@ pub(super) fn eponym(text: &str, end: usize, name: &str) -> bool {
         return true;
     }
     let before = &text[..end - name.len()];
+    if rest.starts_with("'s wort") || rest.starts_with("’s wort") || rest.starts_with("'s fire") {
+        return true;
+    }
     if ["pouch of ", "circle of ", "tetralogy of ", "sphincter of ", "angle of ", "ampulla of ", "canal of ", "islets of ", "ligament of "]
         .iter()
         .any(|p| before.to_lowercase().ends_with(p))
@@ -94,7 +97,9 @@ pub(super) fn find(text: &str, options: &DeidOptions, out: &mut Vec<Found>) {
             let mut words = Vec::new();
             for w in m.as_str().split_inclusive([' ']) {
                 let word = w.trim_end();
-                let bad = never(word) && !(sure && words.is_empty() && DOUBTFUL.contains(word.to_lowercase().as_str()));
+                let lower = word.trim_end_matches(['.', ',']).to_lowercase();
+                let surname = DOUBTFUL.contains(lower.as_str()) || FAMOUS.contains(lower.as_str());
+                let bad = never(word) && !(sure && surname);
                 if bad || (!sure && words.is_empty() && word.len() < 2) {
                     break;
                 }
@@ -137,6 +142,12 @@ pub(super) fn find(text: &str, options: &DeidOptions, out: &mut Vec<Found>) {
     out.extend(joined.into_iter().map(|s| (Class::Name, s)));
 }
 
+/// The word after a place in the text, lower case.
+fn next_word(text: &str, at: usize) -> String {
+    let rest = text[at..].trim_start_matches("'s").trim_start_matches("’s").trim_start_matches([' ', '-']);
+    rest.chars().take_while(|c| c.is_alphanumeric()).collect::<String>().to_lowercase()
+}
+
 /// "S. aureus" never matches (lower case follows); "C. Difficile" and "E. Coli" do.
 fn is_species(text: &str, span: &std::ops::Range<usize>) -> bool {
     let s = text[span.clone()].to_lowercase();
@@ -164,7 +175,7 @@ fn by_look(text: &str, people: &mut BTreeSet<String>, spans: &mut Vec<std::ops::
             let l = n.as_str().to_lowercase();
             let abs = m.end() + n.end();
             let eponymous = eponym(text, abs, n.as_str());
-            !never(n.as_str()) && !eponymous && (sure || !looks_clinical(&l)) && (n.as_str().chars().all(char::is_uppercase) == shouted)
+            (!never(n.as_str()) || sure && DOUBTFUL.contains(l.as_str())) && (!eponymous || sure && !EPONYMS.contains(next_word(text, abs).as_str())) && (sure || !looks_clinical(&l)) && (n.as_str().chars().all(char::is_uppercase) == shouted)
         });
         let before = FAMILY_FIRST.as_ref().and_then(|r| r.captures(&text[..m.start()])).and_then(|c| c.get(1));
         let before = before.filter(|b| sure && !never(b.as_str()) && !looks_clinical(&b.as_str().to_lowercase()) && !GIVEN.contains(b.as_str().to_lowercase().as_str()));

@@ -289,7 +289,7 @@ fn statement(q: &str, yes: bool) -> String {
             _ => {}
         }
     }
-    let bare = bare.split_whitespace().collect::<Vec<_>>().join(" ").replace(" ,", ",").replace("new or ", "new or ");
+    let bare = bare.split_whitespace().collect::<Vec<_>>().join(" ").replace(" ,", ",");
     let rules: &[(&str, &str, &str)] = &[
         ("Do you currently, or did you ever, have ", "I have or had ", "I've never had "),
         ("Did you previously, or do you currently, have any ", "I have or had ", "I've never had any "),
@@ -335,15 +335,16 @@ fn statement(q: &str, yes: bool) -> String {
     for (ask, aye, nay) in rules {
         let Some(rest) = bare.strip_prefix(ask) else { continue };
         let mut rest = rest.to_owned();
-        if ask.starts_with("Are your ") || ask.starts_with("Is your ") {
+        if *ask == "Are your " || *ask == "Is your " {
             rest = be(&rest, if ask.starts_with("Are") { "are" } else { "is" }, yes);
         }
         let mut rest = own(&rest);
+        if !yes {
+            // One denial covers both sides of an "or".
+            rest = rest.replace(" or I've ", " or ").replace(" or I'm ", " or ").replace(" or I ", " or ");
+        }
         if *ask == "Did you " {
             return if yes { format!("I {}", past(&rest)) } else { format!("I didn't {rest}") };
-        }
-        if *ask == "Do you " && rest.starts_with("have ") && !yes {
-            rest = rest.replacen("have a ", "have any ", 0);
         }
         return format!("{}{rest}", if yes { aye } else { nay });
     }
@@ -376,7 +377,7 @@ fn be(rest: &str, verb: &str, yes: bool) -> String {
 /// "your" and "you" become the speaker's.
 fn own(text: &str) -> String {
     let mut s = format!(" {text} ");
-    for (from, to) in [(" your ", " my "), (" you're ", " I'm "), (" are you ", " I'm "), (" you are ", " I am "), (" you were ", " I was "), (" or do you ", " or I "), (" do you ", " I "), (" or did you ", " or "), (" or have you ", " or "), (" have you ", " I've "), (" yourself ", " myself "), (" making you ", " making me "), (" wake you ", " wake me "), (" keeping you ", " keeping me "), (" you ", " I ")] {
+    for (from, to) in [(" your ", " my "), (" you're ", " I'm "), (" are you ", " I'm "), (" you are ", " I am "), (" you were ", " I was "), (" or were you afraid that you were about do die ", " or am about to die "), (" then usually ", " than usual "), (" in in ", " in "), (" or do you ", " or I "), (" do you ", " I "), (" or did you ", " or "), (" or have you ", " or "), (" have you ", " I've "), (" yourself ", " myself "), (" making you ", " making me "), (" wake you ", " wake me "), (" keeping you ", " keeping me "), (" you ", " I ")] {
         s = s.replace(from, to);
     }
     s.trim().to_owned()

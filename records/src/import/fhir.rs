@@ -102,7 +102,7 @@ fn one(bundle: &Value) -> Result<Case, String> {
     let lay = crate::kb::KnowledgeBase::builtin().conditions().iter().find(|c| c.name.eq_ignore_ascii_case(diagnosis) || c.synonyms.iter().any(|s| s.eq_ignore_ascii_case(diagnosis)));
     match lay.and_then(|c| c.voice.complaint.first()).filter(|_| !voice.parent) {
         Some(c) => case.own_words = Some(format!("{c}.")),
-        None => case.own_words = Some(voice.sentence("I haven't been well and need somebody to have a look")),
+        None => case.own_words = Some(voice.sentence("I haven't been well")),
     }
     let opening = Draft { category: Category::Hpi, topic: Topic::new("reason_for_visit"), statement: case.own_words.clone().unwrap_or_default(), polarity: Polarity::Present, sensitivity: 0, asked_as: Vec::new(), source: String::new() };
     case.drafts.push(opening);

@@ -225,6 +225,7 @@ impl Voice {
 fn third(verb: &str) -> String {
     match verb {
         "am" => "is".into(),
+        "or" | "and" | "nor" | "but" => verb.into(),
         "have" => "has".into(),
         "haven't" => "hasn't".into(),
         "don't" => "doesn't".into(),
