@@ -11,8 +11,8 @@ pub mod parse;
 pub mod record;
 pub mod split;
 
-pub use fact::{Access, Aspect, Category, Fact, FactId, Polarity, Sensitivity, Topic};
 pub use deid::{DeidOptions, Deidentified, Removed, deid};
+pub use fact::{Access, Aspect, Category, Fact, FactId, Polarity, Sensitivity, Topic};
 pub use kb::KnowledgeBase;
 pub use library::{Library, LibraryError};
 pub use parse::{RecordError, parse_records};

@@ -64,7 +64,8 @@ struct Parser {
 
 /// What a value is, in words, short enough for a message.
 fn describe(v: &Value) -> String {
-    let cut = |s: &str| if s.chars().count() > 40 { s.chars().take(40).collect::<String>() + "…" } else { s.to_owned() };
+    let cut =
+        |s: &str| if s.chars().count() > 40 { s.chars().take(40).collect::<String>() + "…" } else { s.to_owned() };
     match v {
         Value::Null => "null".into(),
         Value::Bool(b) => format!("{b}"),
@@ -133,13 +134,7 @@ const FACT: &[Field] = &[
 ];
 
 impl Parser {
-    fn push(
-        &mut self,
-        path: &str,
-        expected: impl Into<String>,
-        found: impl Into<String>,
-        hint: impl Into<String>,
-    ) {
+    fn push(&mut self, path: &str, expected: impl Into<String>, found: impl Into<String>, hint: impl Into<String>) {
         self.errors.push(RecordError {
             file: self.file.clone(),
             path: path.to_owned(),
@@ -291,7 +286,7 @@ impl Parser {
     }
 
     fn topic(&mut self, v: &Value, path: &str) {
-        if !v.as_str().is_some_and(|s| s.parse::<Topic>().is_ok()) {
+        if v.as_str().is_none_or(|s| s.parse::<Topic>().is_err()) {
             let aspects: Vec<&str> = Aspect::ALL.iter().map(|a| a.word()).collect();
             let hint = format!("\"chest_pain\" or \"chest_pain/onset\"; aspects are {}", aspects.join(", "));
             self.push(path, "a topic", describe(v), hint);
@@ -319,7 +314,8 @@ impl Parser {
                 self.push(&format!("{path}.facts[{i}].id"), "an id of its own", describe(&fact["id"]), hint);
             }
             for (category, access) in [("exam", "on_exam"), ("test", "on_test")] {
-                if word("access").is_some() && (word("category") == Some(category)) != (word("access") == Some(access)) {
+                if word("access").is_some() && (word("category") == Some(category)) != (word("access") == Some(access))
+                {
                     let at = format!("{path}.facts[{i}].access");
                     let expected = format!("`{access}` for category `{category}`, and for no other");
                     self.push(&at, expected, describe(&fact["access"]), "make access and category agree");
@@ -332,7 +328,12 @@ impl Parser {
                 && !first.contains_key(because)
             {
                 let at = format!("{path}.contraindications[{i}].because");
-                self.push(&at, "the id of one of the facts", describe(&c["because"]), "leave it out if no fact holds it");
+                self.push(
+                    &at,
+                    "the id of one of the facts",
+                    describe(&c["because"]),
+                    "leave it out if no fact holds it",
+                );
             }
         }
     }

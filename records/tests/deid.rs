@@ -17,7 +17,10 @@ fn planted_identifiers_go_and_clinical_values_stay() {
             planted += 1;
             let (from, to) = (span[0].as_u64().unwrap() as usize, span[1].as_u64().unwrap() as usize);
             // Found means gone: every letter and digit of the span lies in something removed.
-            let gone = text[from..to].char_indices().filter(|(_, c)| c.is_alphanumeric()).all(|(i, _)| out.removed.iter().any(|r| r.span.contains(&(from + i))));
+            let gone = text[from..to]
+                .char_indices()
+                .filter(|(_, c)| c.is_alphanumeric())
+                .all(|(i, _)| out.removed.iter().any(|r| r.span.contains(&(from + i))));
             if gone {
                 found += 1;
             } else {

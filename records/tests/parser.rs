@@ -91,7 +91,8 @@ fn a_library_finds_records_and_notices_one_id_in_two_files() {
     let library = Library::from_dir(dir.path()).unwrap();
     let id = RecordId("example-1".into());
     assert_eq!((library.len(), library.ids().next()), (1, Some(&id)));
-    let splits = [Split::Train, Split::Validation, Split::HeldOut].map(|s| library.split(KnowledgeBase::builtin(), s).len());
+    let splits =
+        [Split::Train, Split::Validation, Split::HeldOut].map(|s| library.split(KnowledgeBase::builtin(), s).len());
     assert_eq!(splits.iter().sum::<usize>(), 1);
     std::fs::write(dir.path().join("b.json"), example().to_string()).unwrap();
     let e = Library::from_dir(dir.path()).unwrap_err();
@@ -100,9 +101,17 @@ fn a_library_finds_records_and_notices_one_id_in_two_files() {
 }
 
 fn any_json() -> impl Strategy<Value = Value> {
-    let leaf = prop_oneof![Just(Value::Null), any::<bool>().prop_map(Value::from), any::<i64>().prop_map(Value::from), ".{0,12}".prop_map(Value::from)];
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        ".{0,12}".prop_map(Value::from)
+    ];
     leaf.prop_recursive(3, 24, 6, |inner| {
-        prop_oneof![prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from), prop::collection::vec((".{0,8}", inner), 0..5).prop_map(|o| Value::Object(o.into_iter().collect()))]
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
+            prop::collection::vec((".{0,8}", inner), 0..5).prop_map(|o| Value::Object(o.into_iter().collect()))
+        ]
     })
 }
 

@@ -15,7 +15,10 @@ fn data() -> Option<PathBuf> {
 fn read(dir: &Path, names: &[&str]) -> Vec<SourceFile> {
     names
         .iter()
-        .map(|n| SourceFile { name: (*n).into(), bytes: std::fs::read(dir.join(n)).unwrap_or_else(|e| panic!("{n}: {e}")) })
+        .map(|n| SourceFile {
+            name: (*n).into(),
+            bytes: std::fs::read(dir.join(n)).unwrap_or_else(|e| panic!("{n}: {e}")),
+        })
         .collect()
 }
 
@@ -23,14 +26,28 @@ fn read(dir: &Path, names: &[&str]) -> Vec<SourceFile> {
 const SOURCES: &[(&str, &[&str], usize, f64)] = &[
     ("agentclinic", &["agentclinic/agentclinic_medqa.jsonl"], 30, 0.95),
     ("mediq", &["mediq/imedqa.jsonl"], 7, 0.95),
-    ("ddxplus", &["ddxplus/release_evidences.json", "ddxplus/release_conditions.json", "ddxplus/patients.csv"], 1_800, 0.95),
-    ("aci_bench", &["aci_bench/sections.jsonl", "aci_bench/train_metadata.csv", "aci_bench/valid_metadata.csv"], 70, 0.95),
+    (
+        "ddxplus",
+        &["ddxplus/release_evidences.json", "ddxplus/release_conditions.json", "ddxplus/patients.csv"],
+        1_800,
+        0.95,
+    ),
+    (
+        "aci_bench",
+        &["aci_bench/sections.jsonl", "aci_bench/train_metadata.csv", "aci_bench/valid_metadata.csv"],
+        70,
+        0.95,
+    ),
     ("primock57", &["primock57/consultations.jsonl"], 30, 0.95),
     ("medrbench", &["medrbench/treatment.json"], 80, 0.95),
     ("phenopackets", &["phenopackets/phenopackets.jsonl.gz"], 1_400, 0.95),
     (
         "fhir",
-        &["synthea/Jarod_Altenwerth_a4ff60c3.fhir.json.gz", "synthea/Marcia_Willms_0dc9757a.fhir.json.gz", "synthea/Stuart_Corkery_d49aa460.fhir.json.gz"],
+        &[
+            "synthea/Jarod_Altenwerth_a4ff60c3.fhir.json.gz",
+            "synthea/Marcia_Willms_0dc9757a.fhir.json.gz",
+            "synthea/Stuart_Corkery_d49aa460.fhir.json.gz",
+        ],
         1,
         0.95,
     ),
@@ -43,7 +60,11 @@ fn every_source_comes_through_and_its_records_pass_the_strict_parser() {
     for (format, files, least, share) in SOURCES.iter().filter(|s| only.as_deref().is_none_or(|o| o == s.0)) {
         let report = importer(format).unwrap().import(&read(&dir, files));
         println!("{report}");
-        for (id, why) in report.rejected.iter().take(std::env::var("BEDSIDE_REJECTED").ok().and_then(|n| n.parse().ok()).unwrap_or(8)) {
+        for (id, why) in report
+            .rejected
+            .iter()
+            .take(std::env::var("BEDSIDE_REJECTED").ok().and_then(|n| n.parse().ok()).unwrap_or(8))
+        {
             println!("    rejected {id}: {why}");
         }
         let text = serde_json::to_string(&report.records).unwrap();

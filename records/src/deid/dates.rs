@@ -28,7 +28,7 @@ static WHOLE: LazyLock<Vec<Regex>> = LazyLock::new(|| {
 /// The date is group 1; words around it say that it is one.
 static IN_CONTEXT: LazyLock<Vec<Regex>> = LazyLock::new(|| {
     [
-        format!(r"\b(?i:in|since|until|till|by|last|this past|past|next|early|late|mid|during|from|around|before|after|through|of|between|and|every)[ -]((?:(?i:early|late|mid)[ -])?(?:January|February|March|April|May|June|July|August|September|October|November|December|Sept|Jan|Feb|Aug|Oct|Nov|Dec))\b"),
+        r"\b(?i:in|since|until|till|by|last|this past|past|next|early|late|mid|during|from|around|before|after|through|of|between|and|every)[ -]((?:(?i:early|late|mid)[ -])?(?:January|February|March|April|May|June|July|August|September|October|November|December|Sept|Jan|Feb|Aug|Oct|Nov|Dec))\b".to_owned(),
         r"(?i)\b(?:on|dated|date|dob|d\.o\.b\.|born|birth|admitted|discharged|appointment|visit|collected|seen|performed|scheduled for)[ :]{1,3}(?:on |is |for )?(\d{1,2}/\d{1,2})\b".to_owned(),
     ]
     .iter()
@@ -71,7 +71,7 @@ pub(super) fn find(text: &str, out: &mut Vec<Found>) {
         for m in re.find_iter(text) {
             // "5-10-15" and "1.5.20" are also how doses and versions look: two-digit years need slashes or zero padding.
             let s = m.as_str();
-            let loose = i == 1 && year_of(s).is_none() && !s.contains('/') && !(s.len() == 8);
+            let loose = i == 1 && year_of(s).is_none() && !s.contains('/') && s.len() != 8;
             let (before, after) = (text[..m.start()].chars().next_back(), text[m.end()..].chars().next());
             let inside = before.is_some_and(|c| "/.-:".contains(c)) || after.is_some_and(|c| "/%".contains(c));
             let verb = s.starts_with("May ") && i == 3 && text[m.end()..].trim_start().starts_with("mg");
@@ -97,12 +97,27 @@ fn is_short_date(text: &str, m: &regex::Match<'_>) -> bool {
     let rest = text[m.end()..].trim_start().to_lowercase();
     let start = text[..m.start()].char_indices().rev().nth(40).map_or(0, |(i, _)| i);
     let before = text[start..m.start()].to_lowercase();
-    let graded = ["strength", "power", "grade", "score", "pain", "reflex", "murmur", "scale", "vision", "acuity", "apgar"];
+    let graded =
+        ["strength", "power", "grade", "score", "pain", "reflex", "murmur", "scale", "vision", "acuity", "apgar"];
     (1..=31).contains(&a)
         && (1..=31).contains(&b)
         && (a <= 12 || b <= 12)
-        && !["/", "pain", "out", "in severity", "strength", "on the", "scale", "bilateral", "intensity", "days", "mm", "%", "vision"]
-            .iter()
-            .any(|w| rest.starts_with(w))
+        && ![
+            "/",
+            "pain",
+            "out",
+            "in severity",
+            "strength",
+            "on the",
+            "scale",
+            "bilateral",
+            "intensity",
+            "days",
+            "mm",
+            "%",
+            "vision",
+        ]
+        .iter()
+        .any(|w| rest.starts_with(w))
         && !graded.iter().any(|w| before.contains(w))
 }

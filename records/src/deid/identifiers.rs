@@ -8,29 +8,59 @@ use std::sync::LazyLock;
 const SHAPES: &[(Class, &str)] = &[
     (Class::Email, r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+"),
     (Class::Url, r"(?i)\b(?:https?://|ftp://|www\.)[^\s<>()]+[^\s<>().,;:!?'\x22]"),
-    (Class::Url, r"(?i)\b[a-z0-9-]+(?:\.[a-z0-9-]+)*\.(?:com|org|net|edu|gov|io|health|nhs\.uk|co\.uk|ac\.uk|org\.uk)\b(?:/[^\s,;]*[^\s.,;])?"),
+    (
+        Class::Url,
+        r"(?i)\b[a-z0-9-]+(?:\.[a-z0-9-]+)*\.(?:com|org|net|edu|gov|io|health|nhs\.uk|co\.uk|ac\.uk|org\.uk)\b(?:/[^\s,;]*[^\s.,;])?",
+    ),
     (Class::Device, r"(?i)\b[0-9a-f]{2}(?::[0-9a-f]{2}){5}\b"),
     (Class::Ip, r"\b(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)\b"),
     (Class::Ip, r"(?i)\b(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}\b|\b(?:[0-9a-f]{1,4}:){2,6}:[0-9a-f]{1,4}\b"),
     (Class::Ssn, r"\b\d{3}-\d{2}-\d{4}\b"),
     (Class::Account, r"\b\d{4}([ -])\d{4}[ -]\d{4}[ -]\d{4}\b"),
-    (Class::Vehicle, r"\b[A-HJ-NPR-Z0-9]{3}(?:[A-HJ-NPR-Z][A-HJ-NPR-Z0-9]{4}|[0-9][A-HJ-NPR-Z0-9]{4})[A-HJ-NPR-Z0-9]{5}\d{4}\b"),
+    (
+        Class::Vehicle,
+        r"\b[A-HJ-NPR-Z0-9]{3}(?:[A-HJ-NPR-Z][A-HJ-NPR-Z0-9]{4}|[0-9][A-HJ-NPR-Z0-9]{4})[A-HJ-NPR-Z0-9]{5}\d{4}\b",
+    ),
     (Class::Vehicle, r"\b[A-HJ-PR-Y]{2}\d{2} [A-HJ-PR-Z]{3}\b"),
     (Class::Phone, r"\+\d{1,3}[ .-]?(?:\(\d{1,4}\)[ .-]?)?\d{1,4}(?:[ .-]?\d{2,4}){1,4}\b"),
-    (Class::Phone, r"(?:\b1[ .-])?(?:\(\d{3}\) ?|\b\d{3}[ .-])\d{3}[ .-]\d{4}\b(?:,?\s*(?:x|ext\.?|extension)\s*\d{1,5})?"),
-    (Class::Phone, r"\b0\d{2,4}[ -]\d{3,4}[ -]?\d{3,4}\b|\b07\d{9}\b|\b0\d{4} \d{6}\b|\(0\d{2,4}\) ?\d{3,4} ?\d{3,4}\b"),
+    (
+        Class::Phone,
+        r"(?:\b1[ .-])?(?:\(\d{3}\) ?|\b\d{3}[ .-])\d{3}[ .-]\d{4}\b(?:,?\s*(?:x|ext\.?|extension)\s*\d{1,5})?",
+    ),
+    (
+        Class::Phone,
+        r"\b0\d{2,4}[ -]\d{3,4}[ -]?\d{3,4}\b|\b07\d{9}\b|\b0\d{4} \d{6}\b|\(0\d{2,4}\) ?\d{3,4} ?\d{3,4}\b",
+    ),
 ];
 
 /// Keyword, then the identifier in group 1.
 const KEYED: &[(Class, &str)] = &[
     (Class::Ssn, r"(?:ssn|social security|national insurance|ni)"),
-    (Class::Mrn, r"(?:mrn|medical record|m\.r\.n\.|hospital|chart|patient id|patient identifier|patient number|record|nhs|chi|case|accession|encounter|specimen|visit id)"),
-    (Class::Vehicle, r"(?:licen[cs]e plate|number plate|plate|plates|vin|vehicle identification|vehicle registration|car registration|registration plate|vehicle)"),
-    (Class::Device, r"(?:serial|device|device id|s/n|udi|imei|implant|pacemaker|pump|lot|model serial|device identifier|sn)"),
-    (Class::Licence, r"(?:licen[cs]e|driver'?s licen[cs]e|driving licen[cs]e|medical licen[cs]e|dea|npi|gmc|nmc|passport|certificate|permit|registration|dl)"),
-    (Class::Account, r"(?:account|acct|a/c|policy|member|membership|insurance|beneficiary|health plan|plan id|subscriber|group|claim|invoice|iban|medicare|medicaid|mbi|hicn|sort code|card|bank)"),
+    (
+        Class::Mrn,
+        r"(?:mrn|medical record|m\.r\.n\.|hospital|chart|patient id|patient identifier|patient number|record|nhs|chi|case|accession|encounter|specimen|visit id)",
+    ),
+    (
+        Class::Vehicle,
+        r"(?:licen[cs]e plate|number plate|plate|plates|vin|vehicle identification|vehicle registration|car registration|registration plate|vehicle)",
+    ),
+    (
+        Class::Device,
+        r"(?:serial|device|device id|s/n|udi|imei|implant|pacemaker|pump|lot|model serial|device identifier|sn)",
+    ),
+    (
+        Class::Licence,
+        r"(?:licen[cs]e|driver'?s licen[cs]e|driving licen[cs]e|medical licen[cs]e|dea|npi|gmc|nmc|passport|certificate|permit|registration|dl)",
+    ),
+    (
+        Class::Account,
+        r"(?:account|acct|a/c|policy|member|membership|insurance|beneficiary|health plan|plan id|subscriber|group|claim|invoice|iban|medicare|medicaid|mbi|hicn|sort code|card|bank)",
+    ),
     (Class::Fax, r"(?:fax|facsimile)"),
-    (Class::Phone, r"(?:phone|telephone|tel|mobile|cell|cell phone|pager|beeper|contact|call|call(?:ed)? (?:him|her|me|us) (?:back )?(?:at|on)|reach(?:ed|able)?(?: (?:him|her|me))? (?:at|on)|extension|ext|text)"),
+    (
+        Class::Phone,
+        r"(?:phone|telephone|tel|mobile|cell|cell phone|pager|beeper|contact|call|call(?:ed)? (?:him|her|me|us) (?:back )?(?:at|on)|reach(?:ed|able)?(?: (?:him|her|me))? (?:at|on)|extension|ext|text)",
+    ),
 ];
 
 static SHAPED: LazyLock<Vec<(Class, Regex)>> =
@@ -49,7 +79,8 @@ static AFTER_WORD: LazyLock<Vec<(Class, Regex)>> = LazyLock::new(|| {
         .collect()
 });
 
-static FAX_BEFORE: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?i)\b(?:fax|facsimile)\b[^.;]{0,14}$").ok());
+static FAX_BEFORE: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"(?i)\b(?:fax|facsimile)\b[^.;]{0,14}$").ok());
 
 pub(super) fn find(text: &str, out: &mut Vec<Found>) {
     for (class, re) in SHAPED.iter().take(9) {
@@ -80,9 +111,13 @@ fn accept(class: Class, text: &str, caps: &Captures<'_>) -> Option<std::ops::Ran
     let value = m.as_str().trim_end_matches([' ', '.', '-', '(', ')']);
     let digits = value.chars().filter(char::is_ascii_digit).count();
     let word = &text[whole.start()..m.start()];
-    let strong = word.contains([':', '#']) || ["number", "no.", "id", "ending"].iter().any(|k| word.to_lowercase().contains(k));
+    let strong =
+        word.contains([':', '#']) || ["number", "no.", "id", "ending"].iter().any(|k| word.to_lowercase().contains(k));
     let rest = text[m.start() + value.len()..].trim_start();
-    let unit = ["mg", "ml", "mm", "%", "year", "day", "week", "month", "hour", "beat", "/", "kg", "cm", "g/", "°", "point", "time"];
+    let unit = [
+        "mg", "ml", "mm", "%", "year", "day", "week", "month", "hour", "beat", "/", "kg", "cm", "g/", "°", "point",
+        "time",
+    ];
     let needed = match class {
         Class::Phone | Class::Fax if word.to_lowercase().contains("ext") => 3,
         Class::Phone | Class::Fax => 7,
@@ -92,7 +127,9 @@ fn accept(class: Class, text: &str, caps: &Captures<'_>) -> Option<std::ops::Ran
         _ => 5,
     };
     let plate = class != Class::Vehicle
-        || (value.chars().any(|c| c.is_ascii_uppercase()) && !value.chars().any(|c| c.is_ascii_lowercase()) && value.len() >= 4);
+        || (value.chars().any(|c| c.is_ascii_uppercase())
+            && !value.chars().any(|c| c.is_ascii_lowercase())
+            && value.len() >= 4);
     let year_only = digits == 4 && value.len() == 4 && !strong;
     let ok = digits >= needed && plate && !year_only && (strong || !unit.iter().any(|u| rest.starts_with(u)));
     ok.then(|| m.start()..m.start() + value.len())

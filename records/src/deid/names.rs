@@ -5,13 +5,17 @@ use regex::Regex;
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-const NAME: &str = r"(?:[A-ZÀ-ÖØ-Þ](?:[a-zà-öø-ÿ]+|['’][A-Z][a-zà-öø-ÿ]+)(?:[A-Z][a-zà-öø-ÿ]+)?(?:[-'’][A-ZÀ-ÖØ-Þ][a-zà-öø-ÿ]+)*)";
-const PARTICLE: &str = r"(?:(?:van|von|de|der|den|del|della|di|da|dos|la|le|bin|al|el|ter|Van|Von|De|Del|Di|La|Le|Al|El|Mac|Mc|St\.?) )";
+const NAME: &str =
+    r"(?:[A-ZÀ-ÖØ-Þ](?:[a-zà-öø-ÿ]+|['’][A-Z][a-zà-öø-ÿ]+)(?:[A-Z][a-zà-öø-ÿ]+)?(?:[-'’][A-ZÀ-ÖØ-Þ][a-zà-öø-ÿ]+)*)";
+const PARTICLE: &str =
+    r"(?:(?:van|von|de|der|den|del|della|di|da|dos|la|le|bin|al|el|ter|Van|Von|De|Del|Di|La|Le|Al|El|Mac|Mc|St\.?) )";
 
 /// The name is group 1.
 static SAID: LazyLock<Vec<Regex>> = LazyLock::new(|| {
     let full = format!(r"((?:{NAME}|[A-Z]\.)(?:[ -]{PARTICLE}{{0,2}}(?:{NAME}|[A-Z]\.))*)");
-    let titled = format!(r"((?:(?:[A-Z]\.? ){{0,2}}){PARTICLE}{{0,2}}{NAME}(?: {PARTICLE}{{0,2}}{NAME}| [A-Z]\.(?: {NAME})?){{0,2}})");
+    let titled = format!(
+        r"((?:(?:[A-Z]\.? ){{0,2}}){PARTICLE}{{0,2}}{NAME}(?: {PARTICLE}{{0,2}}{NAME}| [A-Z]\.(?: {NAME})?){{0,2}})"
+    );
     [
         format!(r"\b(?:Mr|Mrs|Ms|Miss|Mx|Dr|Drs|Prof|Rev|Sgt|Capt|Lt|Fr|MR|MRS|DR|MS|mr|mrs|ms|dr)\.? {titled}"),
         format!(r"\b(?:Doctor|Professor|Nurse|Sister|Reverend|Father|Rabbi|Imam|Officer|Aunt|Auntie|Uncle|Madam|Señora?|Herr|Frau|Pastor|Midwife|doctor|nurse) {titled}"),
@@ -37,14 +41,16 @@ static DOUBTFUL: LazyLock<BTreeSet<&str>> = LazyLock::new(|| set(lists::DOUBTFUL
 static NEVER: LazyLock<BTreeSet<&str>> = LazyLock::new(|| set(lists::NEVER_NAMES));
 static EPONYMS: LazyLock<BTreeSet<&str>> = LazyLock::new(|| set(lists::EPONYM_NOUNS));
 static FAMOUS: LazyLock<BTreeSet<&str>> = LazyLock::new(|| {
-    set("parkinson alzheimer crohn graves hodgkin addison cushing marfan raynaud huntington tourette hashimoto kawasaki \
+    set(
+        "parkinson alzheimer crohn graves hodgkin addison cushing marfan raynaud huntington tourette hashimoto kawasaki \
          bell murphy mcburney homan homans babinski kernig brudzinski phalen tinel lachman mcmurray apgar glasgow gleason wells ranson \
          barrett meckel hirschsprung sjogren sjögren behcet ehlers danlos guillain kaposi wilms burkitt paget peyronie dupuytren colles \
          wernicke korsakoff charcot trousseau chvostek romberg weber rinne snellen doppler foley holter coombs gram papanicolaou braxton \
          turner klinefelter noonan prader willi angelman rett reye reiter wegener goodpasture alport fanconi gaucher fabry pompe tay \
          down asperger munchausen capgras horner meniere ménière wilson gilbert crigler najjar rotor budd chiari cullen osler janeway roth \
          heberden bouchard perthes osgood schlatter baker morton achilles eustachian fallopian still lyme coxsackie ebola zika epstein \
-         barr norwalk child pugh duke amsler ishihara beck hamilton edinburgh likert kegel epley valsalva trendelenburg ewing")
+         barr norwalk child pugh duke amsler ishihara beck hamilton edinburgh likert kegel epley valsalva trendelenburg ewing",
+    )
 });
 
 /// A name that stands in medicine's vocabulary: what follows it, or what precedes it, makes it an eponym.
@@ -60,9 +66,19 @@ pub(super) fn eponym(text: &str, end: usize, name: &str) -> bool {
     if rest.starts_with("'s wort") || rest.starts_with("’s wort") || rest.starts_with("'s fire") {
         return true;
     }
-    if ["pouch of ", "circle of ", "tetralogy of ", "sphincter of ", "angle of ", "ampulla of ", "canal of ", "islets of ", "ligament of "]
-        .iter()
-        .any(|p| before.to_lowercase().ends_with(p))
+    if [
+        "pouch of ",
+        "circle of ",
+        "tetralogy of ",
+        "sphincter of ",
+        "angle of ",
+        "ampulla of ",
+        "canal of ",
+        "islets of ",
+        "ligament of ",
+    ]
+    .iter()
+    .any(|p| before.to_lowercase().ends_with(p))
     {
         return true;
     }
@@ -116,7 +132,10 @@ pub(super) fn find(text: &str, options: &DeidOptions, out: &mut Vec<Found>) {
             }
             for w in &words {
                 let w = w.trim_end_matches(['.', ',']);
-                if w.chars().count() > 2 && !DOUBTFUL.contains(w.to_lowercase().as_str()) && !FAMOUS.contains(w.to_lowercase().as_str()) {
+                if w.chars().count() > 2
+                    && !DOUBTFUL.contains(w.to_lowercase().as_str())
+                    && !FAMOUS.contains(w.to_lowercase().as_str())
+                {
                     people.insert(w.to_owned());
                 }
             }
@@ -133,7 +152,12 @@ pub(super) fn find(text: &str, options: &DeidOptions, out: &mut Vec<Found>) {
     let mut joined: Vec<std::ops::Range<usize>> = Vec::new();
     for s in spans {
         match joined.last_mut() {
-            Some(last) if s.start <= last.end || text[last.end..s.start].trim_matches([' ', '.', '-']).is_empty() && s.start - last.end < 3 && !text[last.end..s.start].contains(". ") => {
+            Some(last)
+                if s.start <= last.end
+                    || text[last.end..s.start].trim_matches([' ', '.', '-']).is_empty()
+                        && s.start - last.end < 3
+                        && !text[last.end..s.start].contains(". ") =>
+            {
                 last.end = last.end.max(s.end);
             }
             _ => joined.push(s),
@@ -151,9 +175,21 @@ fn next_word(text: &str, at: usize) -> String {
 /// "S. aureus" never matches (lower case follows); "C. Difficile" and "E. Coli" do.
 fn is_species(text: &str, span: &std::ops::Range<usize>) -> bool {
     let s = text[span.clone()].to_lowercase();
-    ["coli", "difficile", "diff", "aureus", "pneumoniae", "pylori", "albicans", "trachomatis", "burgdorferi", "influenzae", "faecalis"]
-        .iter()
-        .any(|w| s.ends_with(w))
+    [
+        "coli",
+        "difficile",
+        "diff",
+        "aureus",
+        "pneumoniae",
+        "pylori",
+        "albicans",
+        "trachomatis",
+        "burgdorferi",
+        "influenzae",
+        "faecalis",
+    ]
+    .iter()
+    .any(|w| s.ends_with(w))
 }
 
 /// Given names, alone when they can be nothing else, with their family name when one follows.
@@ -175,10 +211,17 @@ fn by_look(text: &str, people: &mut BTreeSet<String>, spans: &mut Vec<std::ops::
             let l = n.as_str().to_lowercase();
             let abs = m.end() + n.end();
             let eponymous = eponym(text, abs, n.as_str());
-            (!never(n.as_str()) || sure && DOUBTFUL.contains(l.as_str())) && (!eponymous || sure && !EPONYMS.contains(next_word(text, abs).as_str())) && (sure || !looks_clinical(&l)) && (n.as_str().chars().all(char::is_uppercase) == shouted)
+            (!never(n.as_str()) || sure && DOUBTFUL.contains(l.as_str()))
+                && (!eponymous || sure && !EPONYMS.contains(next_word(text, abs).as_str()))
+                && (sure || !looks_clinical(&l))
+                && (n.as_str().chars().all(char::is_uppercase) == shouted)
         });
         let before = FAMILY_FIRST.as_ref().and_then(|r| r.captures(&text[..m.start()])).and_then(|c| c.get(1));
-        let before = before.filter(|b| sure && !never(b.as_str()) && !looks_clinical(&b.as_str().to_lowercase()) && !GIVEN.contains(b.as_str().to_lowercase().as_str()));
+        let before = before.filter(|b| {
+            sure && !never(b.as_str())
+                && !looks_clinical(&b.as_str().to_lowercase())
+                && !GIVEN.contains(b.as_str().to_lowercase().as_str())
+        });
         match (family, before) {
             (Some(n), _) => {
                 let sentence_start = text[..m.start()].trim_end().chars().next_back().is_none_or(|c| ".!?".contains(c));
@@ -186,7 +229,9 @@ fn by_look(text: &str, people: &mut BTreeSet<String>, spans: &mut Vec<std::ops::
                     continue;
                 }
                 spans.push(m.start()..m.end() + n.end());
-                if !DOUBTFUL.contains(n.as_str().to_lowercase().as_str()) && !FAMOUS.contains(n.as_str().to_lowercase().as_str()) {
+                if !DOUBTFUL.contains(n.as_str().to_lowercase().as_str())
+                    && !FAMOUS.contains(n.as_str().to_lowercase().as_str())
+                {
                     people.insert(n.as_str().to_owned());
                 }
                 if sure {
@@ -205,9 +250,12 @@ fn by_look(text: &str, people: &mut BTreeSet<String>, spans: &mut Vec<std::ops::
 
 /// Endings and words that family names do not have but clinical terms do.
 fn looks_clinical(lower: &str) -> bool {
-    ["itis", "osis", "emia", "aemia", "pathy", "ectomy", "oma", "ine", "cillin", "pril", "olol", "statin", "azole", "bacter", "coccus", "ia"]
-        .iter()
-        .any(|e| lower.ends_with(e))
+    [
+        "itis", "osis", "emia", "aemia", "pathy", "ectomy", "oma", "ine", "cillin", "pril", "olol", "statin", "azole",
+        "bacter", "coccus", "ia",
+    ]
+    .iter()
+    .any(|e| lower.ends_with(e))
 }
 
 /// Where a word stands on its own; in any case when asked.

@@ -35,7 +35,11 @@ static TOWN: LazyLock<Option<Regex>> = LazyLock::new(|| {
         }
         let mut start = true;
         for c in town.chars() {
-            if start { all.extend(c.to_uppercase()) } else { all.push(c) }
+            if start {
+                all.extend(c.to_uppercase())
+            } else {
+                all.push(c)
+            }
             start = c == ' ';
         }
         all
@@ -45,7 +49,9 @@ static TOWN: LazyLock<Option<Regex>> = LazyLock::new(|| {
 
 /// Someone lives, was born or went there: the capitalised words in group 1.
 static LIVES: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    let name = format!(r"((?:(?:San|Santa|St\.?|Saint|New|Los|Las|El|La|Fort|Port|Mount) )?{WORD}(?: (?:{WORD}|upon|on|of|de|sur) ?){{0,2}})");
+    let name = format!(
+        r"((?:(?:San|Santa|St\.?|Saint|New|Los|Las|El|La|Fort|Port|Mount) )?{WORD}(?: (?:{WORD}|upon|on|of|de|sur) ?){{0,2}})"
+    );
     Regex::new(&format!(
         r"\b(?i:(?:lives?|living|lived|resid(?:es?|ed|ing)|born|raised|grew up|based|stay(?:s|ed|ing)|works?|working|worked|located|settled|house|home|farm|apartment|hometown|town|city|village|suburb|suburbs|church|station) (?:of |is )?(?:in|near|at|outside|by|around|from)|(?:moved|relocated|travell?ed|trip|flew|drove|commutes?|returned|transferred|visited|visiting|moving|went|emigrated|immigrated)(?: here| back| over)? (?:to|from)|visited|(?:is|was|are|am|i'm|he's|she's|originally|comes?|came|up|over|down|driving|transferred|referred|flew|arrived) from|hometown is|(?:village|town|city|suburb|borough|county|district|parish) of|resident of|native of) (?:the )?{name}"
     ))
@@ -57,16 +63,22 @@ static INSTITUTION: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(&format!(r"\b((?:(?:{WORD}|St\.|Mt\.) (?:of |and |& |the )*){{1,4}})(?:{kind})\b")).ok()
 });
 
-static SAINT: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r"\b(?:at|to|from|in|of) ((?:St\.?|Saint|Mount|Mt\.?) [A-Z][a-z]+(?:'s|’s)?)(?:[ .,;]|$)").ok());
+static SAINT: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"\b(?:at|to|from|in|of) ((?:St\.?|Saint|Mount|Mt\.?) [A-Z][a-z]+(?:'s|’s)?)(?:[ .,;]|$)").ok()
+});
 
 static COUNTY: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(&format!(r"\b(?:{WORD} ){{1,2}}(?:County|Township|Parish|Borough)\b")).ok());
 
 static GENERIC: LazyLock<BTreeSet<&str>> = LazyLock::new(|| set(lists::GENERIC_PLACES));
 static NEVER: LazyLock<BTreeSet<&str>> = LazyLock::new(|| set(lists::NEVER_NAMES));
-static WIDE: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(&format!(r"(?i)^(?:the )?(?:(?:north|south|east|west|northern|southern|eastern|western|central|rural) ?)?(?:{})$", lists::WIDE_PLACES)).ok());
+static WIDE: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(&format!(
+        r"(?i)^(?:the )?(?:(?:north|south|east|west|northern|southern|eastern|western|central|rural) ?)?(?:{})$",
+        lists::WIDE_PLACES
+    ))
+    .ok()
+});
 
 fn wide(place: &str) -> bool {
     WIDE.as_ref().is_some_and(|r| r.is_match(place.trim_end_matches(['.', ' '])))
