@@ -1,1 +1,26 @@
-//! bedside
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+pub use bedside_agents as agents;
+pub use bedside_env as env;
+pub use bedside_records as records;
+pub use bedside_replays as replays;
+
+pub mod leaks;
+pub mod measure;
+pub mod promises;
+pub mod runner;
+pub mod stats;
+
+/// What most programs need: `use bedside::prelude::*;`.
+pub mod prelude {
+    pub use bedside_agents::{Doctor, doctor};
+    pub use bedside_env::seed::Seed;
+    pub use bedside_env::units::{Case, Units};
+    pub use bedside_env::{
+        Action, AutoresetMode, Decision, Env, EnvConfig, Gym, Observation, Persona, Policy, PolicyError, ResetOptions,
+        Reward, Status, Step, VecEnv, check_env, check_policy, check_verifier,
+    };
+    pub use bedside_records::kb::{Generator, KnowledgeBase, Pool, Population};
+    pub use bedside_records::{PatientRecord, Split};
+}

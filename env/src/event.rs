@@ -15,10 +15,10 @@ use std::sync::Arc;
 #[serde(transparent)]
 pub struct FactIx(pub u16);
 
-/// What an episode is made of. All that is needed, with the record, to play it again.
+/// What an episode is made of: all that is needed, with the record, to play it again. The episode's id is not in it, so a
+/// fork's prefix is the parent's to the byte.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Opening {
-    pub episode: EpisodeId,
     pub record: RecordId,
     pub record_hash: Digest,
     pub persona: Persona,
@@ -39,7 +39,7 @@ pub struct ForkPoint {
     pub parent: EpisodeId,
     /// Doctor turns of the parent that are shared.
     pub at_turn: u32,
-    /// The parent's event digest at that point, computed without the opening's episode id.
+    /// The chained digest of the shared events.
     pub prefix: Digest,
     /// Doctor turns the fork may take; `None` plays on to the end.
     pub fragment_turns: Option<u32>,

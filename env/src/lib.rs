@@ -3,19 +3,34 @@
 #![forbid(unsafe_code)]
 
 pub mod action;
+pub mod check;
 pub mod event;
+pub mod gym;
 pub mod hash;
 pub mod observation;
 pub mod persona;
+pub mod policy;
+pub mod probe;
 pub mod rubric;
-pub mod seed;
+pub mod seed {
+    //! Counted randomness, shared with the record generator.
+    pub use bedside_records::seed::*;
+}
 pub mod step;
 pub mod units;
+pub mod vec_env;
+pub mod verifier;
+pub mod world;
 
 pub use action::{Action, Decision, DoctorTurn, TokenTrace};
+pub use check::{Violation, check_env, check_policy, check_verifier};
 pub use event::{Event, FactIx};
+pub use gym::{Driver, Env, EnvConfig, EnvError, Gym, Info, PrivilegedView, ResetOptions};
 pub use hash::Digest;
 pub use observation::{Line, Observation, Speaker, Told};
 pub use persona::Persona;
+pub use policy::{Policy, PolicyError, PrivilegedPolicy};
 pub use rubric::{Criterion, Outcome, Rubric, Scorecard, Verdict};
 pub use step::{Ending, EpisodeId, Limit, Limits, Reward, Status, Step, Unscored};
+pub use vec_env::{AutoresetMode, Ended, VecEnv, VecStep};
+pub use world::{Awaiting, EpisodeLog, RestoreError, Slot, Ward, WardError};

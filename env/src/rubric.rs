@@ -81,10 +81,42 @@ pub struct Verdict {
     pub explanation: String,
 }
 
+impl Verdict {
+    /// `None` while unjudged.
+    pub fn met(&self) -> Option<bool> {
+        match self.outcome {
+            Outcome::Met => Some(true),
+            Outcome::Unmet => Some(false),
+            Outcome::Unjudged(_) => None,
+        }
+    }
+}
+
+/// What a consultation found out, counted over its events; no points in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Findings {
+    /// Facts that questions, examinations and tests brought out.
+    pub facts: u32,
+    /// Their weight, of all weight that was there to be brought out.
+    pub weight: u32,
+    pub weight_available: u32,
+    /// Whether the doctor concluded.
+    pub concluded: bool,
+    /// Place of the right diagnosis in the conclusion, from 1.
+    pub diagnosis_at: Option<u32>,
+    /// Only part of a consultation was judged.
+    pub fragment: bool,
+}
+
 /// All verdicts of one (consultation, rubric, judge).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Scorecard {
     /// Name and version of the judge.
     pub judge: String,
+    /// What made the rubric.
+    pub rubric: String,
     pub verdicts: Vec<Verdict>,
+    pub found: Findings,
+    /// The reward is clipped to 0..=1; the `score` metric never is.
+    pub clip: bool,
 }

@@ -164,6 +164,18 @@ pub struct Step {
     pub metrics: Metrics,
 }
 
+impl Step {
+    /// The state of an episode that was just opened.
+    pub fn opening(observation: Observation) -> Step {
+        Step {
+            observation,
+            reward: Reward::Unscored(Unscored::NotYet),
+            status: Status::Running,
+            metrics: Metrics::default(),
+        }
+    }
+}
+
 /// Named measures with fixed keys, [`Metrics::KEYS`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Metrics(BTreeMap<String, Option<f64>>);

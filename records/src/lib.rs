@@ -9,6 +9,7 @@ pub mod kb;
 pub mod library;
 pub mod parse;
 pub mod record;
+pub mod seed;
 pub mod split;
 
 pub use deid::{DeidOptions, Deidentified, Removed, deid};

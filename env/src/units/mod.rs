@@ -9,12 +9,21 @@ use crate::event::FactIx;
 use crate::persona::Persona;
 use crate::seed::Seed;
 use crate::step::Ending;
-use bedside_records::{Category, PatientRecord, Topic};
+use bedside_records::{Category, Topic};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
+pub mod affective;
+mod case;
 mod check;
+mod embedded;
+pub mod factual;
+pub mod gate;
+pub mod interpreter;
+mod phrasing;
+pub use case::Case;
 pub use check::Check;
+pub use phrasing::{Phrasing, tell_whole_categories};
 
 /// What a unit says: an answer now, or a wish that somebody outside must fulfil.
 #[derive(Clone, Debug, PartialEq)]
@@ -171,12 +180,6 @@ pub struct Affect {
     pub patience: u8,
 }
 
-/// One record made ready for play: shared by all its consultations.
-pub struct Case {
-    pub record: PatientRecord,
-    pub hash: crate::hash::Digest,
-}
-
 /// The world as a unit may see it. Units never write.
 pub struct PatientView<'a> {
     pub case: &'a Arc<Case>,
@@ -189,6 +192,8 @@ pub struct PatientView<'a> {
     pub disclosed: &'a [Option<u32>],
     /// How often each topic was asked before, in order of first asking.
     pub asked: &'a [(Topic, u32)],
+    /// What the last exchange was about.
+    pub focus: Option<&'a Topic>,
     /// What the patient said last.
     pub last_reply: Option<&'a str>,
 }

@@ -9,6 +9,18 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
+mod generator;
+pub mod network;
+pub mod population;
+mod posterior;
+pub mod statement;
+mod vitals;
+
+pub use generator::{GENERATOR, Generator};
+use network::Network;
+pub use population::{Pool, Population, presents_with};
+pub use posterior::Posterior;
+
 mod files {
     include!(concat!(env!("OUT_DIR"), "/kb_files.rs"));
 }
@@ -56,10 +68,7 @@ pub struct Finding {
 impl Finding {
     /// Whether a person of this age and sex can have it.
     pub fn possible(&self, years: Option<u32>, sex: Sex) -> bool {
-        let sex_ok = match (self.sex, sex) {
-            (Some(Sex::Female), Sex::Male) | (Some(Sex::Male), Sex::Female) => false,
-            _ => true,
-        };
+        let sex_ok = !matches!((self.sex, sex), (Some(Sex::Female), Sex::Male) | (Some(Sex::Male), Sex::Female));
         let age_ok = match (self.age, years) {
             (Some([low, high]), Some(y)) => (low..=high).contains(&y),
             _ => true,
@@ -161,6 +170,9 @@ pub struct Condition {
     #[serde(default)]
     pub held_out: bool,
     pub prevalence: Prevalence,
+    /// Years within which it occurs at all, where the age bands are too coarse to say so; both ends included.
+    #[serde(default)]
+    pub age: Option<[u32; 2]>,
     /// Finding and probability of coming with it; sums to 1.
     pub presenting: BTreeMap<String, f64>,
     pub onset: OnsetRange,
@@ -199,6 +211,15 @@ pub struct KnowledgeBase {
     conditions: Vec<Condition>,
     finding_at: BTreeMap<String, usize>,
     condition_at: BTreeMap<String, usize>,
+    network: Network,
+    /// Whether a finding is another's parent or ruled out by it.
+    has_kinds: Vec<bool>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Links {
+    kind_of: BTreeMap<String, String>,
 }
 
 impl KnowledgeBase {
@@ -209,13 +230,17 @@ impl KnowledgeBase {
     pub fn builtin() -> &'static KnowledgeBase {
         static KB: OnceLock<KnowledgeBase> = OnceLock::new();
         KB.get_or_init(|| {
-            KnowledgeBase::parse(files::FINDING_FILES, files::CONDITION_FILES)
+            KnowledgeBase::parse(files::FINDING_FILES, files::CONDITION_FILES, include_str!("../../data/kb/links.toml"))
                 .unwrap_or_else(|errors| panic!("embedded knowledge base: {}", errors.join("; ")))
         })
     }
 
     /// Parses `(file name, TOML)` pairs; all errors at once, each with its file.
-    pub fn parse(findings: &[(&str, &str)], conditions: &[(&str, &str)]) -> Result<KnowledgeBase, Vec<String>> {
+    pub fn parse(
+        findings: &[(&str, &str)],
+        conditions: &[(&str, &str)],
+        links: &str,
+    ) -> Result<KnowledgeBase, Vec<String>> {
         let mut errors = Vec::new();
         let mut f: Vec<Finding> = Vec::new();
         for (name, text) in findings {
@@ -239,12 +264,27 @@ impl KnowledgeBase {
         for w in c.windows(2).filter(|w| w[0].id == w[1].id) {
             errors.push(format!("condition `{}` is defined twice", w[0].id));
         }
-        let kb = KnowledgeBase {
+        let kind_of = match toml::from_str::<Links>(links) {
+            Ok(links) => links.kind_of,
+            Err(e) => {
+                errors.push(format!("links.toml: {e}"));
+                BTreeMap::new()
+            }
+        };
+        let mut kb = KnowledgeBase {
+            network: Network::default(),
+            has_kinds: Vec::new(),
             finding_at: f.iter().enumerate().map(|(i, x)| (x.id.clone(), i)).collect(),
             condition_at: c.iter().enumerate().map(|(i, x)| (x.id.clone(), i)).collect(),
             findings: f,
             conditions: c,
         };
+        kb.network = Network::compile(&kb, &kind_of, &mut errors);
+        kb.has_kinds = vec![false; kb.findings.len()];
+        for i in 0..kb.findings.len() {
+            let parents: Vec<usize> = kb.network.parents(i).collect();
+            parents.into_iter().for_each(|p| kb.has_kinds[p] = true);
+        }
         kb.check(&mut errors);
         if errors.is_empty() { Ok(kb) } else { Err(errors) }
     }
@@ -286,5 +326,17 @@ impl KnowledgeBase {
     }
     pub fn condition(&self, id: &str) -> Option<&Condition> {
         self.condition_at.get(id).map(|i| &self.conditions[*i])
+    }
+
+    /// Position of a finding in [`KnowledgeBase::findings`].
+    pub fn finding_index(&self, id: &str) -> Option<network::FindingIx> {
+        self.finding_at.get(id).copied()
+    }
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+    /// Whether other findings depend on this one.
+    pub(crate) fn has_kinds(&self, i: network::FindingIx) -> bool {
+        self.has_kinds[i]
     }
 }

@@ -10,6 +10,13 @@ use serde::{Deserialize, Serialize};
 #[serde(transparent)]
 pub struct Seed(pub u64);
 
+impl Seed {
+    /// The seed after this one in a slot that resets itself: a mix, so that neighbouring slots do not run into each other.
+    pub fn next(self) -> Seed {
+        Seed(Draw::new(self, b"next episode", 0, Purpose::Case).next_u64())
+    }
+}
+
 /// What a draw is for. Each purpose has a stream of its own; numbers are frozen, new ones are appended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u64)]
@@ -22,6 +29,7 @@ pub enum Purpose {
     Policy = 6,
     Case = 7,
     Bootstrap = 8,
+    Record = 9,
 }
 
 /// A stream of draws for one purpose at one turn.

@@ -1,0 +1,23 @@
+//! The embedded units: no model, no download, bit-exact.
+
+use super::Units;
+use super::affective::EmbeddedAffective;
+use super::factual::EmbeddedFactual;
+use super::gate::EmbeddedGate;
+use super::interpreter::EmbeddedInterpreter;
+use std::sync::{Arc, OnceLock};
+
+impl Units {
+    /// The embedded patient. Built once, then shared.
+    pub fn embedded() -> Units {
+        static UNITS: OnceLock<Units> = OnceLock::new();
+        UNITS
+            .get_or_init(|| Units {
+                interpreter: Arc::new(EmbeddedInterpreter::new()),
+                gate: Arc::new(EmbeddedGate),
+                factual: Arc::new(EmbeddedFactual::new()),
+                affective: Arc::new(EmbeddedAffective::new()),
+            })
+            .clone()
+    }
+}

@@ -1,0 +1,874 @@
+//! Diagnoses named in an utterance, and whether the doctor commits to them.
+//!
+//! A diagnosis is committed when a statement puts it to the patient as what they have ("this is", "you've got", "sounds
+//! like") without doubt, condition, negation or another speaker around it. A disease named otherwise is only considered;
+//! one in a question, in the family, or in what somebody else said is neither.
+
+use super::lexicon::Entry;
+use super::read::{Clause, Read};
+use super::tokens::Class;
+use crate::units::Named;
+
+/// Put before a disease, these commit to it. The nearest one counts.
+const FRAMES: &[&str] = &[
+    "you have",
+    "you've got",
+    "you've",
+    "you got",
+    "you are having",
+    "you're having",
+    "you had",
+    "you do have",
+    "suffering from",
+    "this is",
+    "this was",
+    "it is",
+    "it's",
+    "its",
+    "that's",
+    "that is",
+    "these are",
+    "there is",
+    "there's",
+    "is",
+    "sounds like",
+    "sound like",
+    "looks like",
+    "look like",
+    "seems like",
+    "seems to be",
+    "seem to have",
+    "appears to be",
+    "appear to have",
+    "points to",
+    "point to",
+    "pointing to",
+    "pointing towards",
+    "points towards",
+    "suggests",
+    "suggest",
+    "suggestive of",
+    "indicates",
+    "indicate",
+    "indicative of",
+    "shows",
+    "show",
+    "showed",
+    "shown",
+    "confirms",
+    "confirm",
+    "confirmed",
+    "reveals",
+    "consistent with",
+    "in keeping with",
+    "fits with",
+    "fits",
+    "fit with",
+    "compatible with",
+    "typical of",
+    "typical for",
+    "classic for",
+    "likely",
+    "probably",
+    "believe",
+    "think",
+    "convinced",
+    "caused by",
+    "due to",
+    "because of",
+    "cause is",
+    "explained by",
+    "dealing with",
+    "certain",
+    "certainly",
+    "definitely",
+    "called",
+    "we call",
+    "known as",
+    "case of",
+    "form of",
+    "type of",
+    "kind of",
+    "picture of",
+    "diagnosed",
+    "bet",
+    "conclude",
+    "concluded",
+    "positive for",
+    "come down with",
+    "developed",
+    "developing",
+    "you are experiencing",
+    "you're experiencing",
+    "caught",
+    "picked up",
+    "broken",
+    "torn",
+    "having",
+    "result of",
+    "down to",
+    "signs of",
+    "symptoms of",
+    "evidence of",
+    "of",
+];
+
+/// These commit to whatever follows, known disease or not.
+const STRONG: &[&str] = &[
+    "diagnosis is",
+    "diagnosis would be",
+    "diagnosis here is",
+    "diagnosis of",
+    "diagnosing you with",
+    "diagnose you with",
+    "i diagnose",
+    "diagnosis:",
+    "diagnose this as",
+    "diagnosing this as",
+    "diagnosis for you is",
+    "you're suffering from",
+    "you are suffering from",
+    "what you have is",
+    "what you've got is",
+    "what's causing this is",
+    "what is causing this is",
+    "what's going on is",
+    "what is going on is",
+    "cause of your symptoms is",
+    "cause of this is",
+    "cause of your pain is",
+];
+
+/// Doubt anywhere before the disease in the sentence.
+const DOUBT: &[&str] = &[
+    "if",
+    "whether",
+    "unless",
+    "until",
+    "before",
+    "once",
+    "in case",
+    "not sure",
+    "unsure",
+    "uncertain",
+    "not certain",
+    "rule out",
+    "ruling out",
+    "ruled out",
+    "rule in",
+    "exclude",
+    "excluding",
+    "differential",
+    "differentials",
+    "cannot diagnose",
+    "can't diagnose",
+    "too early",
+    "worried about",
+    "worry about",
+    "worried it",
+    "worried this",
+    "worried that",
+    "concerned about",
+    "concerned for",
+    "concerned that",
+    "concerned this",
+    "concerned it",
+    "wonder",
+    "wondering",
+    "suspicious of",
+    "suspicion",
+    "suspect",
+    "possibility",
+    "possibilities",
+    "possible",
+    "possibly",
+    "perhaps",
+    "maybe",
+    "chance",
+    "risk",
+    "check for",
+    "checking for",
+    "test for",
+    "testing for",
+    "tested for",
+    "screen for",
+    "look for",
+    "looking for",
+    "consider",
+    "considering",
+    "thinking about",
+    "think about",
+    "thinking of",
+    "think of",
+    "things like",
+    "either",
+    "cannot say",
+    "can't say",
+    "hard to say",
+    "don't know",
+    "do not know",
+    "more likely than",
+    "such as",
+    "one of",
+    "range of",
+    "several",
+    "need more",
+    "would need",
+    "to confirm",
+    "to see",
+    "reminds",
+    "causes include",
+    "unlikely",
+    "less likely",
+    "could be",
+    "might be",
+    "may be",
+    "suppose",
+    "imagine",
+    "a few things",
+    "different things",
+    "number of things",
+    "conditions like",
+    "conditions including",
+];
+
+/// Doubt or denial in the disease's own clause.
+const CLAUSE_DOUBT: &[&str] = &[
+    "could",
+    "might",
+    "may",
+    "would",
+    "can",
+    "not",
+    "no",
+    "isn't",
+    "don't",
+    "doesn't",
+    "didn't",
+    "haven't",
+    "hasn't",
+    "wasn't",
+    "cannot",
+    "can't",
+    "never",
+    "without",
+    "neither",
+    "nor",
+    "aren't",
+    "won't",
+    "wouldn't",
+    "instead of",
+    "rather than",
+    "yet",
+    "avoid",
+    "prevent",
+    "against",
+    "should",
+    "shouldn't",
+    "couldn't",
+    "nothing",
+];
+
+/// Somebody else says it, has it, or had it.
+const ELSEWHERE: &[&str] = &[
+    "said",
+    "told",
+    "says",
+    "mentioned",
+    "mention",
+    "reported",
+    "thought",
+    "thinks",
+    "you think",
+    "you believe",
+    "you worry",
+    "you're worried",
+    "you are worried",
+    "your worry",
+    "worrying you",
+    "googled",
+    "google",
+    "internet",
+    "online",
+    "read about",
+    "read that",
+    "heard",
+    "history",
+    "previous",
+    "previously",
+    "in the past",
+    "ago",
+    "last year",
+    "already",
+    "known",
+    "family",
+    "mother",
+    "father",
+    "mom",
+    "mum",
+    "dad",
+    "brother",
+    "sister",
+    "parents",
+    "parent",
+    "aunt",
+    "uncle",
+    "grandmother",
+    "grandfather",
+    "grandma",
+    "cousin",
+    "son",
+    "daughter",
+    "husband",
+    "wife",
+    "friend",
+    "neighbour",
+    "neighbor",
+    "relatives",
+    "relative",
+    "people",
+    "patients",
+    "someone",
+    "somebody",
+    "everyone",
+    "since you have",
+    "because you have",
+    "given that",
+    "given your",
+    "given you",
+    "as you have",
+    "although you",
+    "with your",
+    "see you have",
+    "see that you have",
+    "see here you have",
+    "understand you have",
+    "understand that you have",
+    "notes",
+    "records",
+    "record",
+    "chart",
+    "letter",
+    "file",
+    "your other",
+    "besides",
+    "apart from",
+    "aside from",
+    "other than",
+    "when you had",
+    "you were diagnosed",
+    "been diagnosed",
+    "was diagnosed",
+    "used to",
+    "as a child",
+    "colleague",
+    "gp",
+    "your doctor",
+    "other doctor",
+    "last doctor",
+    "nurse",
+    "specialist thought",
+    "vaccine",
+    "shot",
+    "jab",
+    "leaflet",
+    "clinic",
+    "for your",
+    "medication for",
+    "medicine for",
+    "tablets for",
+    "treatment for",
+    "treated for",
+    "how is your",
+    "how's your",
+    "tell me",
+    "control of",
+    "important",
+    "came in with",
+    "come in with",
+    "come in for",
+    "here for",
+    "follow up",
+    "follow-up",
+    "you know you have",
+    "also have",
+    "do have a history",
+    "long have you",
+];
+
+/// After the disease, these take it back or place it in the past.
+const TAKEN_BACK: &[&str] = &[
+    "not sure",
+    "can't be sure",
+    "cannot be sure",
+    "not certain",
+    "can't be certain",
+    "cannot be certain",
+    "rule out",
+    "ruled out",
+    "is unlikely",
+    "can't say",
+    "cannot say",
+    "as a possibility",
+    "is possible",
+    "is one possibility",
+    "among other",
+    "or something else",
+    "and you take",
+    "and you're taking",
+    "and you are taking",
+    "you take",
+    "in the past",
+    "years ago",
+    "as a child",
+    "diagnosed in",
+    "since you were",
+    "for which you",
+    "on my list",
+    "on the list",
+    "can cause",
+    "could cause",
+    "usually",
+    "is less likely",
+    "too early",
+    "but i need more",
+    "but we need more",
+    "run in your family",
+    "runs in your family",
+    "or maybe",
+    "or possibly",
+    "or perhaps",
+    "or it could",
+    "or could",
+    "or it might",
+    "versus",
+];
+
+/// Words that part a disease from the frame before it.
+const PARTING: &[&str] = &[
+    "for",
+    "about",
+    "against",
+    "test",
+    "tests",
+    "vaccine",
+    "to",
+    "if",
+    "medication",
+    "medicine",
+    "specialist",
+    "clinic",
+    "leaflet",
+    "risk",
+    "history",
+    "family",
+    "when",
+    "how",
+    "why",
+    "unless",
+    "whether",
+    "treat",
+    "prevent",
+    "like",
+    "causes",
+    "before",
+    "until",
+    "from",
+];
+
+const INJURED: &[&str] = &[
+    "torn",
+    "tear",
+    "ruptured",
+    "trapped",
+    "pinched",
+    "blocked",
+    "inflamed",
+    "infected",
+    "slipped",
+    "dislocated",
+    "sprained",
+    "strained",
+    "fractured",
+    "broken",
+    "pulled",
+    "broke",
+    "bulging",
+    "irritated",
+    "swollen",
+    "compressed",
+    "herniated",
+    "perforated",
+    "burst",
+    "clogged",
+    "weakened",
+    "overworked",
+];
+
+/// A sentence's clauses, its words (lower case) and where each stands.
+struct Sentence {
+    words: Vec<String>,
+    spans: Vec<(usize, usize)>,
+    joined: String,
+}
+
+pub(crate) fn find(read: &Read<'_>) -> Vec<Named> {
+    let mut out = Vec::new();
+    let mut k = 0;
+    while k < read.clauses.len() {
+        let mut end = k + 1;
+        while end < read.clauses.len() && read.clauses[end].sentence == read.clauses[k].sentence {
+            end += 1;
+        }
+        in_sentence(read, &read.clauses[k..end], &mut out);
+        k = end;
+    }
+    out
+}
+
+fn in_sentence(read: &Read<'_>, clauses: &[Clause], out: &mut Vec<Named>) {
+    let (Some(first), Some(last)) = (clauses.first(), clauses.last()) else { return };
+    let (from, to) = (first.from, last.to);
+    let named = read.has(from, to, Entry::Disease);
+    let (a, b) = read.span(from, to);
+    let (a, b) = (a as usize, b as usize);
+    // Most sentences name nothing; find out cheaply.
+    let hinted = || {
+        let bytes = read.text[a..b].as_bytes();
+        bytes.windows(4).any(|w| {
+            w.eq_ignore_ascii_case(b"iagn")
+                || w.eq_ignore_ascii_case(b"itis")
+                || w.eq_ignore_ascii_case(b"osis")
+                || w.eq_ignore_ascii_case(b"path")
+                || w.eq_ignore_ascii_case(b"suff")
+                || w.eq_ignore_ascii_case(b"what")
+                || w.eq_ignore_ascii_case(b"caus")
+        }) || INJURED.iter().any(|i| bytes.windows(i.len()).any(|w| w.eq_ignore_ascii_case(i.as_bytes())))
+    };
+    if !named && !hinted() {
+        return;
+    }
+    let s = Sentence::new(read.text, a, b);
+    let asked =
+        last.question && !only_agrees(read, last) || clauses.iter().any(|c| c.opened && c.question && c.from == from);
+    let mut at: Vec<(usize, usize)> = Vec::new();
+    for f in read.within(from, to).filter(|f| f.entry == Entry::Disease) {
+        let (start, end) = read.span(f.from, f.to);
+        let i = s.spans.iter().position(|(_, e)| *e > start as usize);
+        let j = s.spans.iter().rposition(|(b, _)| *b < end as usize);
+        if let (Some(i), Some(j)) = (i, j)
+            && i <= j
+        {
+            at.push((i, j + 1));
+        }
+    }
+    for (i, w) in s.words.iter().enumerate() {
+        let suffix =
+            ["itis", "osis", "oma", "pathy", "aemia", "emia"].iter().any(|x| w.len() > x.len() + 2 && w.ends_with(x));
+        if suffix || INJURED.contains(&w.as_str()) {
+            at.push((i, i + 1));
+        }
+    }
+    at.sort_by_key(|(i, j)| (*i, usize::MAX - j));
+    at.dedup_by(|b, a| b.0 < a.1);
+    let asked_part = asked.then(|| clause_start(&s, last, read));
+    let many = at.len() > 1 && s.has_between(" or ", at[0].1, at[at.len() - 1].0);
+    for (i, j) in &at {
+        let in_question = asked_part.is_some_and(|q| *i >= q) || asked && clauses.len() == 1;
+        s.judge(*i, *j, in_question, many, out);
+    }
+    if at.is_empty() && !asked {
+        s.strong(out);
+    }
+}
+
+/// The first word of the sentence's last clause.
+fn clause_start(s: &Sentence, last: &Clause, read: &Read<'_>) -> usize {
+    let start = read.tokens[last.from].start as usize;
+    s.spans.iter().position(|(b, _)| *b >= start).unwrap_or(0)
+}
+
+/// "..., OK?" asks for no answer about the disease.
+fn only_agrees(read: &Read<'_>, c: &Clause) -> bool {
+    let mut words = read.tokens[c.from..c.to].iter().enumerate().filter(|(_, t)| t.class == Class::Word).peekable();
+    words.peek().is_some()
+        && words.all(|(i, _)| {
+            matches!(
+                read.word(c.from + i).to_ascii_lowercase().as_str(),
+                "ok" | "okay" | "alright" | "all" | "right" | "yeah"
+            )
+        })
+        && !read.word(c.to - 1).eq_ignore_ascii_case("right")
+}
+
+impl Sentence {
+    fn new(text: &str, a: usize, b: usize) -> Self {
+        let (mut words, mut spans) = (Vec::new(), Vec::new());
+        let mut start = None;
+        let part = &text[a..b];
+        for (i, c) in part.char_indices().chain([(part.len(), ' ')]) {
+            let inside = c.is_alphanumeric() || matches!(c, '\'' | '\u{2019}' | '&' | '-');
+            match (start, inside) {
+                (None, true) => start = Some(i),
+                (Some(s), false) => {
+                    let word = part[s..i].to_lowercase().replace('\u{2019}', "'");
+                    let word = word.trim_matches(['\'', '-']).to_owned();
+                    if !word.is_empty() && !matches!(word.as_str(), "um" | "uh" | "uhm" | "er" | "erm") {
+                        words.push(word);
+                        spans.push((a + s, a + i));
+                    }
+                    start = None;
+                    if matches!(c, ',' | ';' | '(') {
+                        words.push(",".to_owned());
+                        spans.push((a + i, a + i + c.len_utf8()));
+                    }
+                }
+                (None, false) if matches!(c, ',' | ';' | '(' | '"') => {
+                    words.push(",".to_owned());
+                    spans.push((a + i, a + i + c.len_utf8()));
+                }
+                _ => {}
+            }
+        }
+        let joined = format!(" {} ", words.join(" "));
+        Sentence { words, spans, joined }
+    }
+
+    /// Words `from..to` as text with a space at both ends.
+    fn part(&self, from: usize, to: usize) -> String {
+        format!(" {} ", self.words[from.min(to)..to].join(" "))
+    }
+
+    fn has_between(&self, needle: &str, from: usize, to: usize) -> bool {
+        from < to && self.part(from, to).contains(needle)
+    }
+
+    /// Where the clause of word `i` begins: after the last comma, "but", "so" or "and" before it.
+    fn clause_of(&self, i: usize) -> usize {
+        (0..i)
+            .rev()
+            .find(|k| matches!(self.words[*k].as_str(), "," | "but" | "so" | "and" | "because"))
+            .map_or(0, |k| k + 1)
+    }
+
+    fn judge(&self, i: usize, j: usize, asked: bool, many: bool, out: &mut Vec<Named>) {
+        let before = self.part(0, i);
+        let whole = self.part(0, self.words.len());
+        let after = self.part(j, self.words.len());
+        let says = |text: &str, list: &[&str]| list.iter().any(|p| has_words(text, p));
+        if self.words[i..j] == ["cold".to_owned()]
+            && !before.ends_with(" a ")
+            && !before.ends_with(" common ")
+            && !before.ends_with(" bad ")
+            && !before.ends_with(" the ")
+        {
+            return;
+        }
+        if asked || says(&before, ELSEWHERE) && !says(&before, STRONG) {
+            return;
+        }
+        let frame = self.frame_before(i);
+        let clause = self.part(self.clause_of(frame.map_or(i, |(f, _)| f)), i);
+        let doubted = says(&before, DOUBT)
+            || says(&clause, CLAUSE_DOUBT)
+            || says(&after, TAKEN_BACK)
+            || many
+            || has_words(&whole, "differential");
+        let own_word = INJURED.contains(&self.words[i].as_str());
+        let strong = STRONG.iter().any(|p| has_words(&before, p));
+        let committed = (frame.is_some() || strong) && !doubted;
+        if own_word && frame.is_none() {
+            return;
+        }
+        let (text_from, _) = match frame {
+            Some((_, end)) if i - end <= 6 => (end, ()),
+            _ => (i, ()),
+        };
+        let mut a = text_from;
+        while a < i && is_lead(&self.words[a]) {
+            a += 1;
+        }
+        let mut b = j;
+        if own_word {
+            while b < self.words.len()
+                && b < j + 4
+                && !matches!(self.words[b].as_str(), "," | "and" | "so" | "which" | "but" | "because")
+            {
+                b += 1;
+            }
+        }
+        self.push(a, b, committed, out);
+    }
+
+    /// The nearest committing frame before word `i`: its first word and the word after it.
+    fn frame_before(&self, i: usize) -> Option<(usize, usize)> {
+        let low = i.saturating_sub(9);
+        for end in (low..=i).rev() {
+            // No frame reaches across a word that parts it from the disease.
+            if end < i && (PARTING.contains(&self.words[end].as_str())) {
+                let after_like = self.words[end] == "like"
+                    && end > 0
+                    && matches!(self.words[end - 1].as_str(), "sounds" | "looks" | "seems" | "sound" | "look" | "seem");
+                if !after_like {
+                    return None;
+                }
+            }
+            let best = FRAMES
+                .iter()
+                .filter_map(|f| {
+                    let n = f.split(' ').count();
+                    (end >= n && f.split(' ').zip(&self.words[end - n..end]).all(|(x, y)| x == y))
+                        .then(|| (end - n, end))
+                })
+                .min_by_key(|(s, _)| *s);
+            if let Some((s, e)) = best {
+                // "of", "is" alone commit only inside a longer frame.
+                let alone = e - s == 1
+                    && matches!(
+                        self.words[s].as_str(),
+                        "of" | "think"
+                            | "believe"
+                            | "having"
+                            | "broken"
+                            | "torn"
+                            | "certain"
+                            | "is"
+                            | "fits"
+                            | "bet"
+                            | "called"
+                            | "developed"
+                            | "developing"
+                            | "caught"
+                    );
+                if !alone {
+                    return Some((s, e));
+                }
+                match self.words[s].as_str() {
+                    "of" => {}
+                    "is" | "think" | "believe" | "bet" | "called" | "certain" | "fits" | "broken" | "torn"
+                    | "having" => return Some((s, e)),
+                    _ => {}
+                }
+            }
+        }
+        None
+    }
+
+    /// "My diagnosis is ...": whatever it is.
+    fn strong(&self, out: &mut Vec<Named>) {
+        for p in STRONG {
+            let Some(at) = self.joined.find(&format!(" {p} ")) else { continue };
+            let i = self.joined[..at + p.len() + 1].split_whitespace().count();
+            let before = self.part(0, i);
+            let doubted = DOUBT.iter().chain(ELSEWHERE).chain(CLAUSE_DOUBT).any(|d| has_words(&before, d));
+            let open = self.words.get(i).is_none_or(|w| {
+                matches!(
+                    w.as_str(),
+                    "not"
+                        | "unclear"
+                        | "still"
+                        | "uncertain"
+                        | "pending"
+                        | "to"
+                        | "yet"
+                        | "difficult"
+                        | "hard"
+                        | "possible"
+                        | "could"
+                        | "between"
+                        | "either"
+                        | "that"
+                        | "what"
+                        | "we"
+                        | "i"
+                        | "based"
+                        | "something"
+                        | "going"
+                        | "only"
+                        | "important"
+                        | "affecting"
+                        | ","
+                )
+            });
+            if doubted || open {
+                continue;
+            }
+            let mut a = i;
+            while a < self.words.len() && is_lead(&self.words[a]) {
+                a += 1;
+            }
+            let mut b = a;
+            while b < self.words.len()
+                && b < a + 8
+                && !matches!(self.words[b].as_str(), "," | "and" | "so" | "which" | "but" | "because")
+            {
+                b += 1;
+            }
+            if b > a {
+                self.push(a, b, true, out);
+                return;
+            }
+        }
+    }
+
+    fn push(&self, a: usize, b: usize, committed: bool, out: &mut Vec<Named>) {
+        let span = (self.spans[a].0 as u32, self.spans[b - 1].1 as u32);
+        let text = self.words[a..b].iter().filter(|w| *w != ",").cloned().collect::<Vec<_>>().join(" ");
+        if !out.iter().any(|n| n.span == span) {
+            out.push(Named { text, span, committed });
+        }
+    }
+}
+
+fn is_lead(word: &str) -> bool {
+    matches!(
+        word,
+        "a" | "an"
+            | "the"
+            | "some"
+            | "something"
+            | "called"
+            | "likely"
+            | "most"
+            | "very"
+            | "probably"
+            | "just"
+            | "actually"
+            | "that"
+            | "is"
+            | "you"
+            | "have"
+            | "with"
+            | "of"
+            | "case"
+            | "form"
+            | "really"
+            | "simply"
+            | "indeed"
+            | "clearly"
+            | "definitely"
+            | "known"
+            | "as"
+            | "we"
+            | "call"
+            | "be"
+            | "your"
+            | "what"
+    )
+}
+
+/// Whether spaced text holds a phrase of whole words.
+fn has_words(text: &str, phrase: &str) -> bool {
+    let mut from = 0;
+    while let Some(i) = text[from..].find(phrase) {
+        let (a, b) = (from + i, from + i + phrase.len());
+        if text.as_bytes()[a.saturating_sub(1)] == b' ' && text.as_bytes().get(b).is_none_or(|c| *c == b' ') {
+            return true;
+        }
+        from = a + 1;
+        while !text.is_char_boundary(from) {
+            from += 1;
+        }
+    }
+    false
+}

@@ -1,0 +1,354 @@
+//! What the embedded patient tells, keeps back, feels and how it sounds.
+
+mod common;
+
+use bedside_env::Persona;
+use bedside_env::event::FactIx;
+use bedside_env::persona::{Education, Emotion, LanguageStyle, Literacy, Mbti, Means, Recall};
+use bedside_env::seed::Seed;
+use bedside_env::units::{ActKind, Affect, RequestKind, Selection, Units, ViolationKind};
+use bedside_records::{Category, Polarity};
+use common::*;
+use std::collections::BTreeSet;
+
+fn told(scene: &mut Scene, request: RequestKind) -> Vec<String> {
+    let (s, _) = scene.turn(&turn(&[ActKind::Ask], &[request]));
+    s.told.iter().map(|(f, _)| scene.case.fact(*f).topic.to_string()).collect()
+}
+
+fn patient(id: &str) -> Scene {
+    let case = patients().into_iter().find(|c| c.record.id.0 == id).expect("a patient of that name");
+    Scene::new(&case, plain(), 1)
+}
+
+#[test]
+fn only_what_was_asked_is_told() {
+    let mut s = patient("heart_attack");
+    assert_eq!(told(&mut s, about("chest_pain")), ["chest_pain"]);
+    assert_eq!(told(&mut s, about("chest_pain/radiation")), ["chest_pain/radiation"]);
+    // Onset stands in for duration; an aspect of something denied is answered by the denial.
+    assert_eq!(told(&mut s, about("chest_pain/duration")), ["chest_pain/onset"]);
+    assert_eq!(told(&mut s, about("vomiting/duration")), ["vomiting"]);
+    assert_eq!(told(&mut s, about("pmh_stroke")), ["pmh_stroke"]);
+    let (selection, text) = s.turn(&turn(&[ActKind::Ask], &[about("jaundice")]));
+    assert_eq!((selection.unknown.len(), selection.told.len()), (1, 0));
+    assert!(!text.starts_with("No,") && !text.contains("haven't"), "not knowing is no denial: {text}");
+}
+
+#[test]
+fn a_records_own_words_answer_a_lexical_question() {
+    let mut s = patient("pyelonephritis");
+    assert_eq!(told(&mut s, about("urinary_frequency")), ["urinary_frequency"]);
+    let mut s = patient("gout_farmer");
+    // "blood thinners" is a lay phrase of anticoagulant use, and the record's own denial holds it.
+    assert_eq!(told(&mut s, about("med_anticoagulant")), ["own_warfarin"]);
+}
+
+#[test]
+fn a_category_is_told_up_to_a_bound_then_denied_then_unknown() {
+    let mut s = patient("osteoarthritis_knee");
+    assert_eq!(told(&mut s, whole(Category::Medication)).len(), 2);
+    let mut s = patient("asthma_child");
+    assert_eq!(told(&mut s, whole(Category::Medication)), ["med_none"]);
+    let (selection, _) = s.turn(&turn(&[ActKind::Ask], &[whole(Category::Surgical)]));
+    assert_eq!(selection.unknown.len(), 1);
+}
+
+#[test]
+fn sensitive_facts_wait_for_trust() {
+    let mut s = patient("depression");
+    s.affect.trust = 40;
+    let (selection, text) = s.turn(&turn(&[ActKind::Ask], &[about("own_suicide")]));
+    assert!(selection.told.is_empty() && selection.withheld.len() == 1, "{text}");
+    assert!(!text.contains("ending"));
+    for _ in 0..6 {
+        s.turn(&turn(&[ActKind::Empathise], &[]));
+    }
+    assert_eq!(told(&mut s, about("own_suicide")), ["own_suicide"]);
+}
+
+#[test]
+fn several_questions_are_answered_up_to_what_this_patient_can_keep_in_mind() {
+    let mut s = patient("heart_attack");
+    let many = ["nausea", "vomiting", "leg_swelling", "pmh_diabetes_t2", "soc_smoker", "sweating"].map(about);
+    let (selection, text) = s.turn(&turn(&[ActKind::Ask], &many));
+    let answered: BTreeSet<u16> = selection.told.iter().map(|(_, r)| *r).collect();
+    assert_eq!(answered, (0..4).collect());
+    let rest = ["rest", "something else", "lot of questions", "what else", "lost track"];
+    assert!(rest.iter().any(|r| text.contains(r)), "{text}");
+}
+
+#[test]
+fn a_question_asked_again_is_marked_and_costs_patience() {
+    let mut s = patient("heart_attack");
+    told(&mut s, about("nausea"));
+    let before = s.affect;
+    let (selection, _) = s.turn(&turn(&[ActKind::Ask], &[about("nausea")]));
+    assert_eq!((selection.repeated.len(), selection.told.len()), (1, 1));
+    assert!(s.affect.patience < before.patience - 3 && s.affect.trust < before.trust);
+}
+
+#[test]
+fn words_above_the_patients_literacy_are_asked_back() {
+    let mut s = patient("heart_attack");
+    s.persona.literacy = Literacy::Low;
+    let mut u = turn(&[ActKind::Ask], &[about("nausea")]);
+    u.jargon = vec![(2, 8)];
+    let (selection, text) = s.turn(&u);
+    assert_eq!((selection.unclear.len(), selection.told.len()), (1, 0), "{text}");
+}
+
+#[test]
+fn examinations_and_tests_show_what_the_record_holds_and_no_more() {
+    let mut s = patient("appendicitis");
+    let go = |s: &mut Scene, r| s.turn(&turn(&[ActKind::Examine], &[r])).0;
+    assert_eq!(go(&mut s, RequestKind::Exam { site: "abdomen".into() }).revealed.len(), 1);
+    assert_eq!(go(&mut s, RequestKind::Exam { site: "ears".into() }).unremarkable.len(), 1);
+    assert_eq!(go(&mut s, RequestKind::Test { name: "full blood count".into() }).revealed.len(), 1);
+    assert_eq!(go(&mut s, RequestKind::Test { name: "pathology report".into() }).revealed.len(), 1);
+    // What names the diagnosis comes by its own test only, not by words in common.
+    assert_eq!(go(&mut s, RequestKind::Test { name: "report".into() }).revealed.len(), 0);
+    assert_eq!(go(&mut s, RequestKind::Test { name: "MRI of the spine".into() }).unremarkable.len(), 1);
+}
+
+#[test]
+fn a_kind_act_never_does_harm() {
+    let kind = [
+        ActKind::Greet,
+        ActKind::Introduce,
+        ActKind::Consent,
+        ActKind::Empathise,
+        ActKind::Reassure,
+        ActKind::Explain,
+        ActKind::Summarise,
+        ActKind::Acknowledge,
+        ActKind::Thank,
+        ActKind::SafetyNet,
+        ActKind::InviteQuestions,
+    ];
+    let units = Units::embedded();
+    let case = patients().remove(0);
+    for mbti in Mbti::all() {
+        for emotion in Emotion::ALL {
+            for start in [0, 30, 97] {
+                let mut s = Scene::new(&case, Persona { mbti, emotion: *emotion, ..plain() }, 1);
+                s.affect = Affect { trust: start, anxiety: start, patience: start };
+                s.last_reply = Some("I'm quite worried, to be honest.".into());
+                for base in [vec![], vec![ActKind::Ask], vec![ActKind::Diagnose], vec![ActKind::Inject, ActKind::Refer]]
+                {
+                    for act in kind {
+                        let mut jargon = turn(&base, &[about("fever"), about("cough")]);
+                        jargon.jargon = vec![(0, 4)];
+                        let mut more = jargon.clone();
+                        more.acts.extend(turn(&[act], &[]).acts);
+                        let without = units.affective.feel(&jargon, &Selection::default(), &s.view());
+                        let with = units.affective.feel(&more, &Selection::default(), &s.view());
+                        assert!(with.trust >= without.trust, "{act:?} lowered trust");
+                        assert!(with.patience >= without.patience, "{act:?} lowered patience");
+                        assert!(with.anxiety <= without.anxiety, "{act:?} raised anxiety");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn curt_behaviour_costs_trust_and_patience_and_feeling_types_mind_more() {
+    let units = Units::embedded();
+    let case = patients().remove(0);
+    let moved = |thinking, last: Option<&str>, jargon: usize| {
+        let mbti = Mbti { thinking, ..plain().mbti };
+        let mut s = Scene::new(&case, Persona { mbti, ..plain() }, 1);
+        s.last_reply = last.map(str::to_owned);
+        let mut u = turn(&[ActKind::Ask], &[about("fever")]);
+        u.jargon = vec![(0, 1); jargon];
+        let from = s.affect;
+        let to = units.affective.feel(&u, &Selection::default(), &s.view());
+        (i32::from(to.trust) - i32::from(from.trust), i32::from(to.patience) - i32::from(from.patience))
+    };
+    let (t, _) = moved(true, Some("I'm quite worried, to be honest."), 0);
+    let (f, _) = moved(false, Some("I'm quite worried, to be honest."), 0);
+    assert!(f < t && t < 0);
+    assert!(moved(true, None, 2).0 < moved(true, None, 1).0);
+}
+
+#[test]
+fn twenty_five_courteous_questions_never_use_up_the_patience() {
+    let case = generated(3);
+    for mbti in Mbti::all() {
+        for emotion in Emotion::ALL {
+            for literacy in Literacy::ALL {
+                let mut s = Scene::new(&case, Persona { mbti, emotion: *emotion, literacy: *literacy, ..plain() }, 5);
+                s.turn(&turn(&[ActKind::Greet, ActKind::Introduce], &[RequestKind::Open]));
+                for n in 0..24u16 {
+                    let u = turn(&[ActKind::Ask], &[question_for(&case, FactIx(n * 3))]);
+                    s.turn(&u);
+                }
+                assert!(s.affect.patience > 0, "{} left", s.persona);
+            }
+        }
+    }
+}
+
+#[test]
+fn replies_have_no_seams() {
+    let mut replies = Vec::new();
+    for (n, case) in patients().into_iter().chain((0..10).map(generated)).enumerate() {
+        for seed in 0..60u64 {
+            let mut s = Scene::new(&case, persona(&case, seed * 31 + n as u64), seed);
+            replies.push(Units::embedded().affective.open(&s.view()));
+            for k in 0..6u64 {
+                let facts = case.record.facts.len() as u64;
+                let f = FactIx(((seed * 7 + k * 13) % facts) as u16);
+                let g = FactIx(((seed * 11 + k * 5 + 1) % facts) as u16);
+                let requests = if k % 3 == 2 {
+                    vec![question_for(&case, f), question_for(&case, g)]
+                } else {
+                    vec![question_for(&case, f)]
+                };
+                replies.push(s.turn(&turn(&[ActKind::Ask], &requests)).1);
+            }
+        }
+    }
+    let bad =
+        ["..", ",,", " ,", " .", "  ", "?.", "!.", ",.", "I think I think", "about about", "No, no,", ". .", "- "];
+    for r in &replies {
+        assert!(!r.is_empty());
+        for b in bad {
+            assert!(!r.contains(b), "{b:?} in {r:?}");
+        }
+        assert!(r.ends_with(['.', '?', '!']), "{r:?}");
+        assert!(r.starts_with(|c: char| c.is_uppercase()), "{r:?}");
+        for word in r.split(' ').collect::<Vec<_>>().windows(2) {
+            let (a, b) = (word[0], word[1]);
+            assert!(!(a == b && a.len() > 2), "{a} {b} in {r:?}");
+            let lower_pronoun = ["i", "i'm", "i've"].contains(&b);
+            assert!(!lower_pronoun, "{r:?}");
+            let after_stop = a.ends_with(['.', '?', '!']) && !["Dr.", "e.g."].contains(&a);
+            assert!(!after_stop || !b.starts_with(|c: char| c.is_lowercase()), "{r:?}");
+        }
+    }
+    if std::env::var("SHOW").is_ok() {
+        replies.iter().step_by(37).take(120).for_each(|r| println!("| {r}"));
+    }
+}
+
+#[test]
+fn the_same_phrase_does_not_open_every_answer_and_personas_sound_different() {
+    let case = generated(2);
+    let mut openers: Vec<String> = Vec::new();
+    let mut s = Scene::new(&case, plain(), 9);
+    for n in 0..20 {
+        let (_, text) = s.turn(&turn(&[ActKind::Ask], &[question_for(&case, FactIx(n * 4))]));
+        openers.push(text.split(' ').take(2).collect::<Vec<_>>().join(" "));
+    }
+    let same = openers.windows(2).filter(|w| w[0] == w[1]).count();
+    assert!(same <= 4, "{openers:?}");
+    let case = patients().remove(2);
+    let mut sounds = BTreeSet::new();
+    for style in LanguageStyle::ALL {
+        for mbti in Mbti::all() {
+            for recall in Recall::ALL {
+                let p = Persona { style: *style, mbti, recall: *recall, ..plain() };
+                let mut s = Scene::new(&case, p, sounds.len() as u64);
+                sounds.insert(s.turn(&turn(&[ActKind::Ask], &[about("chest_pain/onset")])).1);
+            }
+        }
+    }
+    assert!(sounds.len() >= 20, "{}", sounds.len());
+}
+
+#[test]
+fn numbers_get_vague_but_stay() {
+    let case = patients().remove(0);
+    for seed in 0..200 {
+        let mut s = Scene::new(&case, Persona { recall: Recall::Poor, ..persona(&case, seed) }, seed);
+        let (_, text) = s.turn(&turn(&[ActKind::Ask], &[about("knee_trouble")]));
+        assert!(text.contains("eight months"), "{text}");
+    }
+}
+
+#[test]
+fn types_and_walks_of_life_show() {
+    let case = patients().remove(2);
+    let share = |p: Persona, u: &bedside_env::units::Understanding, mark: &[&str]| {
+        let hits = (0..100u64).filter(|seed| {
+            let mut s = Scene::new(&case, p, *seed);
+            s.seed = Seed(*seed);
+            let text = s.turn(u).1;
+            mark.iter().any(|m| text.contains(m))
+        });
+        hits.count()
+    };
+    let explain = turn(&[ActKind::Explain], &[]);
+    let order = turn(&[ActKind::OrderTest], &[RequestKind::Test { name: "ecg".into() }]);
+    let treat = ["do about it", "take for it", "treatment", "give me something"];
+    let e = share(Persona { mbti: Mbti { extravert: true, ..plain().mbti }, ..plain() }, &explain, &treat);
+    let i = share(Persona { mbti: Mbti { extravert: false, ..plain().mbti }, ..plain() }, &explain, &treat);
+    assert!(e > 50 && i < 5, "E {e}, I {i}");
+    let evidence = ["evidence", "studies", "research"];
+    let uni = share(Persona { education: Education::University, ..plain() }, &explain, &evidence);
+    assert!(uni > 40 && share(plain(), &explain, &evidence) == 0);
+    let cost = ["expensive", "afford", "cost", "Money"];
+    let poor = share(Persona { means: Means::Constrained, ..plain() }, &order, &cost);
+    assert!(poor > 80 && share(plain(), &order, &cost) == 0, "{poor}");
+}
+
+#[test]
+fn yes_and_no_agree_with_the_record() {
+    for case in patients().into_iter().chain((0..6).map(generated)) {
+        for (n, fact) in case.record.facts.iter().enumerate() {
+            if matches!(fact.category, Category::Exam | Category::Test) || fact.topic.aspect.is_some() {
+                continue;
+            }
+            let mut s = Scene::new(&case, persona(&case, n as u64), n as u64);
+            s.affect.trust = 100;
+            let (_, text) = s.turn(&turn(&[ActKind::Ask], &[question_for(&case, FactIx(n as u16))]));
+            let yes = text.starts_with("Yes") || text.starts_with("Yeah");
+            let no = text.starts_with("No,") || text.starts_with("No. ") || text.starts_with("Nope");
+            assert!(!(yes && fact.polarity == Polarity::Absent), "{text} <- {}", fact.statement);
+            assert!(!(no && fact.polarity == Polarity::Present), "{text} <- {}", fact.statement);
+        }
+    }
+}
+
+#[test]
+fn a_parent_speaks_for_a_small_child() {
+    let case = patients().into_iter().find(|c| c.record.id.0 == "asthma_child").expect("there");
+    let mut s = Scene::new(&case, plain(), 3);
+    let (_, text) = s.turn(&turn(&[ActKind::Ask], &[about("dyspnoea")]));
+    assert!(text.to_lowercase().contains("he gets puffed out"), "{text}");
+    assert!(Units::embedded().factual.check(&text, &s.turn(&turn(&[], &[about("dyspnoea")])).0, &s.view()).is_empty());
+}
+
+#[test]
+fn a_faulty_draft_is_repaired_and_passes() {
+    let case = patients().remove(2);
+    let units = Units::embedded();
+    let mut s = Scene::new(&case, plain(), 1);
+    let u = turn(&[ActKind::Ask], &[about("nausea")]);
+    s.begin(&u);
+    let selection = units.factual.select(&u, &s.view());
+    for (draft, kind) in [
+        ("Yes, I feel queasy. I took sildenafil last night.", ViolationKind::Leaked),
+        ("No, I haven't felt queasy.", ViolationKind::Contradicted),
+        ("I feel queasy. My cholesterol was 9.2 last week.", ViolationKind::Fabricated),
+        ("No.", ViolationKind::Contradicted),
+        ("I feel queasy, is it a heart attack?", ViolationKind::Leaked),
+    ] {
+        let faults = units.factual.check(draft, &selection, &s.view());
+        assert_eq!(faults.first().map(|f| f.kind), Some(kind), "{draft}");
+        let fixed = units.factual.repair(draft, &faults, &selection, &s.view());
+        assert!(fixed.contains("queasy"), "{fixed}");
+        assert!(units.factual.check(&fixed, &selection, &s.view()).is_empty(), "{fixed}");
+    }
+    for fine in [
+        "Well yes, I'm feeling a bit queasy.",
+        "Yes doctor, quite queasy actually.",
+        "Thank you. Yes, I feel queasy, if I'm honest.",
+    ] {
+        assert!(units.factual.check(fine, &selection, &s.view()).is_empty(), "{fine}");
+    }
+    assert_eq!(units.factual.repair("", &[], &Selection::default(), &s.view()), "All right.");
+}

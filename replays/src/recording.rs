@@ -1,0 +1,232 @@
+//! What is handed to the log: a consultation with all that is needed to list, replay and score it from the log alone.
+
+use crate::codec::{self, Kind, SCHEMA};
+use crate::store::{CardKey, EventStore, Shelf, trace_key};
+use crate::{LogError, StoreError};
+use bedside_env::event::Opening;
+use bedside_env::seed::Seed;
+use bedside_env::step::Metrics;
+use bedside_env::units::Case;
+use bedside_env::verifier::Scorer;
+use bedside_env::{Digest, EpisodeId, EpisodeLog, Event, Gym, Reward, Scorecard, Status, Step, TokenTrace};
+use bedside_records::RecordId;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// What was true when an episode was handed to the log. Tables, resume, verify and replay need nothing else.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Seal {
+    pub status: Status,
+    pub reward: Reward,
+    pub metrics: Metrics,
+    /// `Ward::digest`: the chain over all events.
+    pub digest: Digest,
+    /// `Ward::checksum`: the final state.
+    pub state: Digest,
+    /// Name of the policy that played.
+    pub policy: String,
+    pub case: RecordId,
+    pub record: Digest,
+    pub seed: Seed,
+    /// Doctor turns.
+    pub turns: u32,
+    /// Name and version of the scorer; `None` where the episode was not scored.
+    pub scorer: Option<String>,
+    pub rubric: Digest,
+}
+
+/// An episode's last value: how much belongs to it, the end of its chain, and the seal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Head {
+    /// Schema version its chunks were written in.
+    pub schema: u16,
+    pub chunks: u32,
+    pub events: u32,
+    /// Token traces stored with it.
+    pub traces: u32,
+    /// Hash of the last chunk.
+    pub chain: Digest,
+    pub seal: Seal,
+}
+
+/// One (consultation, rubric, judge), as it lies in the log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StoredCard {
+    pub episode: EpisodeId,
+    pub rubric: Digest,
+    /// Name and version of the scorer.
+    pub scorer: String,
+    pub reward: Reward,
+    pub card: Scorecard,
+}
+
+/// A token trace and the doctor turn it belongs to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StoredTrace {
+    pub turn: u32,
+    pub trace: TokenTrace,
+}
+
+/// A finished consultation on its way to the log.
+#[derive(Clone)]
+pub struct Recording {
+    pub log: EpisodeLog,
+    pub case: Arc<Case>,
+    pub policy: String,
+    pub status: Status,
+    pub reward: Reward,
+    pub metrics: Metrics,
+    pub digest: Digest,
+    pub state: Digest,
+    pub scorer: Option<String>,
+    pub card: Option<Scorecard>,
+    /// Token traces by doctor turn; the parent's are not repeated in a fork.
+    pub traces: Vec<(u32, TokenTrace)>,
+}
+
+impl Recording {
+    /// Of a gym's open episode, after its last step.
+    pub fn of_gym(
+        gym: &mut Gym,
+        case: Arc<Case>,
+        last: &Step,
+        policy: &str,
+        scorer: Option<&dyn Scorer>,
+        traces: Vec<(u32, TokenTrace)>,
+    ) -> Result<Recording, bedside_env::EnvError> {
+        let log = gym.log()?;
+        let card = scorer.map(|s| s.score(&case, &log.events));
+        Ok(Recording {
+            digest: gym.digest()?,
+            state: gym.checksum()?,
+            policy: policy.to_owned(),
+            status: last.status,
+            reward: last.reward,
+            metrics: last.metrics.clone(),
+            scorer: scorer.map(Scorer::id),
+            log,
+            case,
+            card,
+            traces,
+        })
+    }
+
+    pub fn episode(&self) -> EpisodeId {
+        self.log.episode
+    }
+
+    fn opening(&self) -> Result<&Opening, LogError> {
+        match self.log.events.first() {
+            Some(Event::ConsultationOpened(o)) => Ok(o),
+            _ => Err(LogError::Restore { episode: self.log.episode, source: bedside_env::RestoreError::NoOpening }),
+        }
+    }
+
+    /// Encodes everything; the work that need not happen on the writer's thread.
+    pub fn prepare(&self) -> Result<Prepared, LogError> {
+        let opening = self.opening()?;
+        let episode = self.log.episode;
+        let spans = turn_spans(&self.log.events);
+        let mut chunks = Vec::with_capacity(spans.len());
+        let mut chain = Digest::ZERO;
+        for (no, span) in spans.iter().enumerate() {
+            let events = &self.log.events[span.clone()];
+            let (bytes, hash) = codec::encode_chunk(episode, no as u32, span.start as u32, chain, events);
+            chunks.push(bytes);
+            chain = hash;
+        }
+        let mut sheets = Vec::new();
+        for (turn, trace) in &self.traces {
+            let chunk = spans.iter().rposition(|s| self.log.events[s.start].turn() == *turn).unwrap_or(spans.len());
+            let key = trace_key(episode, chunk as u32);
+            let stored = StoredTrace { turn: *turn, trace: trace.clone() };
+            sheets.push((Shelf::Traces, key.clone(), codec::encode_sheet(Kind::Trace, &key, &stored)));
+        }
+        if let (Some(card), Some(scorer)) = (&self.card, &self.scorer) {
+            let stored = StoredCard {
+                episode,
+                rubric: opening.rubric_hash,
+                scorer: scorer.clone(),
+                reward: self.reward,
+                card: card.clone(),
+            };
+            let (key, bytes) = encode_card(&stored);
+            sheets.push((Shelf::Cards, key, bytes));
+        }
+        let seal = Seal {
+            status: self.status,
+            reward: self.reward,
+            metrics: self.metrics.clone(),
+            digest: self.digest,
+            state: self.state,
+            policy: self.policy.clone(),
+            case: opening.record.clone(),
+            record: opening.record_hash,
+            seed: opening.seed,
+            turns: self.log.events.last().map_or(0, Event::turn),
+            scorer: self.scorer.clone(),
+            rubric: opening.rubric_hash,
+        };
+        let head = Head {
+            schema: SCHEMA,
+            chunks: chunks.len() as u32,
+            events: self.log.events.len() as u32,
+            traces: self.traces.len() as u32,
+            chain,
+            seal,
+        };
+        let head = codec::encode_sheet(Kind::Head, &episode.0.to_be_bytes(), &head);
+        Ok(Prepared { episode, chunks, sheets, case: self.case.clone(), head })
+    }
+}
+
+/// A card's key and stored bytes.
+pub(crate) fn encode_card(card: &StoredCard) -> (Vec<u8>, Vec<u8>) {
+    let key = CardKey { episode: card.episode, rubric: card.rubric, scorer: card.scorer.clone() }.to_bytes();
+    let bytes = codec::encode_sheet(Kind::Card, &key, card);
+    (key, bytes)
+}
+
+/// Runs of events of one turn: the chunks.
+fn turn_spans(events: &[Event]) -> Vec<std::ops::Range<usize>> {
+    let mut spans: Vec<std::ops::Range<usize>> = Vec::new();
+    for (i, event) in events.iter().enumerate() {
+        match spans.last_mut() {
+            Some(span) if events[span.start].turn() == event.turn() => span.end = i + 1,
+            _ => spans.push(i..i + 1),
+        }
+    }
+    spans
+}
+
+/// An episode as bytes, ready to be stored.
+pub struct Prepared {
+    pub episode: EpisodeId,
+    pub chunks: Vec<Vec<u8>>,
+    pub sheets: Vec<(Shelf, Vec<u8>, Vec<u8>)>,
+    pub case: Arc<Case>,
+    pub head: Vec<u8>,
+}
+
+impl Prepared {
+    /// Stages the episode; nothing is durable before `commit`. The same episode again is no error if it is the same.
+    pub fn stage(self, store: &mut dyn EventStore) -> Result<(), StoreError> {
+        if let Some(head) = store.head(self.episode)? {
+            return if head == self.head { Ok(()) } else { Err(StoreError::Sealed(self.episode)) };
+        }
+        for (no, chunk) in self.chunks.into_iter().enumerate() {
+            store.append(self.episode, no as u32, chunk)?;
+        }
+        let key = self.case.hash.0.to_vec();
+        if store.get(Shelf::Records, &key)?.is_none() {
+            // Once a record, not once an episode. A record is plain data and always has a JSON form.
+            let json = serde_json::to_string(&self.case.record).unwrap_or_default();
+            let value = codec::encode_sheet(Kind::Record, &key, json.as_str());
+            store.put(Shelf::Records, key, value)?;
+        }
+        for (shelf, key, value) in self.sheets {
+            store.put(shelf, key, value)?;
+        }
+        store.seal(self.episode, self.head)
+    }
+}

@@ -1,0 +1,408 @@
+//! Commands over a log: replay, verify, fork, diff, rescore, export.
+
+use super::fail::Fail;
+use super::out;
+use super::run::config;
+use bedside::env::EpisodeId;
+use bedside::env::verifier::EmbeddedScorer;
+use bedside::prelude::*;
+use bedside::replays::diff::{diff as compare, side_by_side};
+use bedside::replays::export::{chat, parquet, rlds};
+use bedside::replays::fork::open_fork;
+use bedside::replays::rescore::rescore as score_again;
+use bedside::replays::{
+    Log, Mode, Outcome, Recording, ReplayConfig, Replayed, WriterPolicy, replay as play_back, verify_folder,
+};
+use bedside::runner::PlayError;
+use bedside::stats::bootstrap;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+#[derive(clap::Args)]
+#[command(
+    after_help = "Examples:\n  bedside replay runs/first\n  bedside replay runs/first --episode 0123... --mode fold"
+)]
+pub struct ReplayArgs {
+    /// Folder of the log
+    log: PathBuf,
+    /// Only this episode; may be given several times
+    #[arg(long)]
+    episode: Vec<String>,
+    /// fold, reexecute or both
+    #[arg(long, default_value = "both")]
+    mode: String,
+    #[arg(long, default_value_t = 2)]
+    threads: usize,
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  bedside verify runs/first")]
+pub struct VerifyArgs {
+    log: PathBuf,
+    #[arg(long, default_value_t = 2)]
+    threads: usize,
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args)]
+#[command(
+    after_help = "Example:\n  bedside fork runs/first --episode 0123... --turn 3 --policy information-gain --log runs/what-if"
+)]
+pub struct ForkArgs {
+    log: PathBuf,
+    #[arg(long)]
+    episode: String,
+    /// Doctor turns that are shared
+    #[arg(long)]
+    turn: u32,
+    /// Who goes on
+    #[arg(long)]
+    policy: String,
+    /// Stop after this many doctor turns: a fragment
+    #[arg(long)]
+    fragment: Option<u32>,
+    /// Keep the fork in this log; the parent's by default
+    #[arg(long = "into")]
+    into: Option<PathBuf>,
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  bedside diff runs/first 0123... 4567...")]
+pub struct DiffArgs {
+    log: PathBuf,
+    left: String,
+    right: String,
+    /// Columns a side
+    #[arg(long, default_value_t = 58)]
+    width: usize,
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  bedside rescore runs/first --json")]
+pub struct RescoreArgs {
+    log: PathBuf,
+    #[arg(long)]
+    episode: Vec<String>,
+    /// Keep the new scorecards in the log, beside the old ones
+    #[arg(long)]
+    keep: bool,
+    #[arg(long, default_value_t = 2)]
+    threads: usize,
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args)]
+#[command(after_help = "Examples:\n  bedside export runs/first --format chat --out first.jsonl\n  \
+                        bedside export runs/first --format rlds --out first.parquet\n  \
+                        bedside export runs/first --format transcript --episode 0123...")]
+pub struct ExportArgs {
+    log: PathBuf,
+    /// chat (JSONL with reward and provenance), rlds (Parquet) or transcript (text)
+    #[arg(long, default_value = "chat")]
+    format: String,
+    /// File to write; standard output for chat and transcript by default
+    #[arg(long)]
+    out: Option<PathBuf>,
+    #[arg(long)]
+    episode: Vec<String>,
+}
+
+fn open(path: &Path) -> Result<Log, Fail> {
+    let log = Log::open_existing(path)?;
+    for repair in log.repairs() {
+        eprintln!("note: {repair}");
+    }
+    Ok(log)
+}
+
+/// The episodes named, or all; a prefix of an id will do where it is the only one.
+fn episodes(log: &Log, named: &[String]) -> Result<Vec<EpisodeId>, Fail> {
+    let all = log.episode_ids()?;
+    if named.is_empty() {
+        return Ok(all);
+    }
+    named.iter().map(|name| find(&all, name)).collect()
+}
+
+fn find(all: &[EpisodeId], name: &str) -> Result<EpisodeId, Fail> {
+    let hits: Vec<EpisodeId> =
+        all.iter().copied().filter(|id| id.to_string().starts_with(&name.to_lowercase())).collect();
+    match hits[..] {
+        [one] if !name.is_empty() => Ok(one),
+        [] => Err(Fail::usage(
+            format!("no episode of this log begins with `{name}`"),
+            "ids are in `bedside replay LOG --json`",
+        )),
+        _ => Err(Fail::usage(format!("{} episodes begin with `{name}`", hits.len()), "give more digits")),
+    }
+}
+
+pub fn replay(args: ReplayArgs) -> Result<ExitCode, Fail> {
+    let modes = match args.mode.as_str() {
+        "fold" => vec![Mode::Fold],
+        "reexecute" | "re-execute" => vec![Mode::ReExecute],
+        "both" => vec![Mode::Fold, Mode::ReExecute],
+        other => return Err(Fail::usage(format!("there is no mode `{other}`"), "one of fold, reexecute, both")),
+    };
+    let log = open(&args.log)?;
+    let ids = episodes(&log, &args.episode)?;
+    let mut sound = true;
+    for mode in modes {
+        let scorer: Option<std::sync::Arc<dyn bedside::env::verifier::Scorer>> = EnvConfig::default().scorer;
+        let how = ReplayConfig { scorer, threads: args.threads, ..ReplayConfig::new(mode, Units::embedded()) };
+        let bar = out::progress(ids.len() as u64, "replaying");
+        let mut done: Vec<Replayed> = Vec::with_capacity(ids.len());
+        for part in ids.chunks(256) {
+            done.extend(play_back(&log, part, &how));
+            bar.inc(part.len() as u64);
+        }
+        bar.finish_and_clear();
+        let same = done.iter().filter(|r| r.outcome == Outcome::Same).count();
+        sound &= same == done.len();
+        for r in &done {
+            report(r, mode, args.json)?;
+        }
+        let events: u64 = done.iter().map(|r| u64::from(r.events)).sum();
+        if args.json {
+            out::json(&json!({"mode": format!("{mode:?}"), "episodes": done.len(), "same": same, "events": events}))?;
+        } else {
+            out::line(format!("{mode:?}: {same} of {} consultations equal, {events} events", done.len()))?;
+        }
+    }
+    Ok(if sound { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+fn report(r: &Replayed, mode: Mode, json: bool) -> Result<(), Fail> {
+    if json {
+        let (outcome, why) = match &r.outcome {
+            Outcome::Same => ("same", None),
+            Outcome::Diverged(d) => ("diverged", Some(serde_json::to_value(d)?)),
+            Outcome::Unreadable(e) => ("unreadable", Some(json!(e.to_string()))),
+        };
+        return out::json(&json!({
+            "episode": r.episode.to_string(), "mode": format!("{mode:?}"), "outcome": outcome, "why": why, "events": r.events,
+            "digest": r.digest.hex(), "state": r.state.hex(), "reward_bits": r.reward,
+        }));
+    }
+    match &r.outcome {
+        Outcome::Same => Ok(()),
+        Outcome::Diverged(d) => out::line(d),
+        Outcome::Unreadable(e) => out::line(format!("episode {}: {e}", r.episode)),
+    }
+}
+
+pub fn verify(args: VerifyArgs) -> Result<ExitCode, Fail> {
+    let report = verify_folder(&args.log, args.threads)?;
+    for f in &report.findings {
+        if args.json { out::json(&serde_json::to_value(f)?)? } else { out::line(f)? }
+    }
+    if args.json {
+        out::json(&json!({
+            "sound": report.is_sound(), "episodes": report.episodes, "events": report.events, "cards": report.cards,
+            "traces": report.traces, "records": report.records, "heads": report.heads, "tip": report.tip.hex(),
+            "findings": report.findings.len(),
+        }))?;
+    } else {
+        out::line(format!(
+            "{}: {} consultations, {} events, {} scorecards, {} records, {} findings; tip {}",
+            if report.is_sound() { "sound" } else { "NOT SOUND" },
+            report.episodes,
+            report.events,
+            report.cards,
+            report.records,
+            report.findings.len(),
+            report.tip
+        ))?;
+    }
+    Ok(if report.is_sound() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+pub fn fork(args: ForkArgs) -> Result<ExitCode, Fail> {
+    let log = open(&args.log)?;
+    let id = find(&log.episode_ids()?, &args.episode)?;
+    let mut doctor = doctor(&args.policy)?;
+    let settings = config(20, None, &[])?;
+    let name = format!("{} after turn {}", doctor.name(), args.turn);
+    let (mut gym, mut o) = open_fork(&log, id, args.turn, &name, args.fragment, settings.clone())?;
+    let truth = gym.privileged()?;
+    let seed = log.read(id)?.head.seal.seed;
+    let step = loop {
+        let mut decisions = match &mut doctor {
+            Doctor::Fair(p) => p.act(&[(&o, seed)])?,
+            Doctor::Privileged(p) => p.act(&[(&o, &truth, seed)])?,
+        };
+        let step = gym.step(decisions.pop().ok_or(PlayError::NoDecision)?)?;
+        o = step.observation.clone();
+        if !step.status.is_running() {
+            break step;
+        }
+    };
+    let case = truth.case().clone();
+    let recording = Recording::of_gym(&mut gym, case, &step, &name, settings.scorer.as_deref(), Vec::new())?;
+    let into = match &args.into {
+        Some(path) => Log::open(path)?,
+        None => log.clone(),
+    };
+    if into.contains(recording.episode())? {
+        return Err(Fail::usage(
+            format!("this fork is recorded already, as {}", recording.episode()),
+            "choose another turn or policy",
+        ));
+    }
+    let writer = into.writer(WriterPolicy::default());
+    writer.record(&recording)?.wait()?;
+    writer.close()?;
+    let parent = log.read(id)?.head.seal.reward.value();
+    if args.json {
+        out::json(&json!({
+            "parent": id.to_string(), "episode": recording.episode().to_string(), "at_turn": args.turn, "turns": o.turn,
+            "status": format!("{:?}", step.status), "score": step.reward.value(), "parent_score": parent,
+        }))?;
+    } else {
+        for l in o.dialogue.iter().filter(|l| l.turn > args.turn) {
+            out::line(format!("{:>8}  {}", l.speaker.word(), l.text))?;
+        }
+        let show = |s: Option<f64>| s.map_or_else(|| "unscored".to_owned(), |s| format!("{s:.3}"));
+        out::line(format!(
+            "\nfork {} of {id} at turn {}: {} (parent {})",
+            recording.episode(),
+            args.turn,
+            show(step.reward.value()),
+            show(parent)
+        ))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+pub fn diff(args: DiffArgs) -> Result<ExitCode, Fail> {
+    let log = open(&args.log)?;
+    let all = log.episode_ids()?;
+    let (left, right) = (log.read(find(&all, &args.left)?)?, log.read(find(&all, &args.right)?)?);
+    let d = compare(&left.log, &right.log);
+    if args.json {
+        out::json(&serde_json::to_value(&d)?)?;
+    } else {
+        out::line(side_by_side(&left.log, &right.log, args.width).trim_end())?;
+        match &d.first {
+            None => out::line("the same consultation")?,
+            Some(f) => out::line(format!(
+                "first difference: event {} (turn {}), {} against {}, field {}\n  left:  {}\n  right: {}",
+                f.event, f.turn, f.left_event, f.right_event, f.field, f.left, f.right
+            ))?,
+        }
+    }
+    Ok(if d.first.is_none() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+pub fn rescore(args: RescoreArgs) -> Result<ExitCode, Fail> {
+    let log = open(&args.log)?;
+    let ids = episodes(&log, &args.episode)?;
+    let scorer = EmbeddedScorer::default();
+    let bar = out::progress(ids.len() as u64, "rescoring");
+    let (mut old, mut new, mut cards, mut failed) = (Vec::new(), Vec::new(), Vec::new(), 0);
+    for part in ids.chunks(256) {
+        for result in score_again(&log, part, &scorer, args.threads) {
+            match result {
+                Ok(r) => {
+                    old.extend(r.sealed.value());
+                    new.extend(r.card.reward.value());
+                    if args.json {
+                        bar.suspend(|| {
+                            out::json(&json!({
+                                "episode": r.episode.to_string(), "scorer": r.card.scorer, "before": r.sealed.value(), "after": r.card.reward.value(),
+                            }))
+                        })?;
+                    }
+                    cards.push(r.card);
+                }
+                Err(e) => {
+                    failed += 1;
+                    eprintln!("not scored: {e}");
+                }
+            }
+        }
+        bar.inc(part.len() as u64);
+    }
+    bar.finish_and_clear();
+    if args.keep {
+        log.add_cards(&cards)?;
+    }
+    let show = |v: &[f64]| {
+        bootstrap(v).map_or_else(|| "unscored".to_owned(), |i| format!("{:.4} [{:.4}, {:.4}]", i.mean, i.lo, i.hi))
+    };
+    if args.json {
+        let mean = |v: &[f64]| bootstrap(v).map(|i| i.mean);
+        out::json(
+            &json!({"episodes": cards.len(), "failed": failed, "before": mean(&old), "after": mean(&new), "kept": args.keep}),
+        )?;
+    } else {
+        out::line(format!("{} consultations: before {}, after {}", cards.len(), show(&old), show(&new)))?;
+    }
+    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+pub fn export(args: ExportArgs) -> Result<ExitCode, Fail> {
+    let log = open(&args.log)?;
+    let ids = episodes(&log, &args.episode)?;
+    let units = Units::embedded();
+    let create = |path: &Path| {
+        std::fs::File::create(path).map_err(|e| {
+            Fail::trouble(format!("{}: {e}", path.display()), "choose a file that can be written with --out")
+        })
+    };
+    let rows = match (args.format.as_str(), &args.out) {
+        ("chat", Some(path)) => chat::write(&log, &ids, &units, &mut std::io::BufWriter::new(create(path)?))?,
+        ("chat", None) => {
+            let mut pipe = out::Pipe::new();
+            let written = chat::write(&log, &ids, &units, &mut pipe);
+            let flushed = std::io::Write::flush(&mut pipe);
+            if pipe.closed {
+                return Err(Fail::BrokenPipe);
+            }
+            flushed?;
+            written?
+        }
+        ("rlds", Some(path)) => {
+            let mut rows = Vec::new();
+            for id in &ids {
+                rows.extend(rlds::rows(&log, &log.read(*id)?, &units)?);
+            }
+            parquet::write(&rows, &log.tip()?.link.hex(), create(path)?)?;
+            rows.len() as u64
+        }
+        ("rlds", None) => return Err(Fail::usage("Parquet is binary", "name a file with --out")),
+        ("transcript", to) => {
+            let mut text = String::new();
+            for id in &ids {
+                let logged = log.read(*id)?;
+                let case = log.case(logged.head.seal.record)?;
+                let card = log.sealed_card(*id, &logged.head)?;
+                text.push_str(&bedside::replays::transcript::render(
+                    &case,
+                    &logged.log.events,
+                    card.as_ref().map(|c| &c.card),
+                ));
+                text.push('\n');
+            }
+            match to {
+                Some(path) => std::fs::write(path, text)?,
+                None => out::line(text.trim_end())?,
+            }
+            ids.len() as u64
+        }
+        (other, _) => {
+            return Err(Fail::usage(format!("there is no format `{other}`"), "one of chat, rlds, transcript"));
+        }
+    };
+    eprintln!("{rows} rows from {} consultations", ids.len());
+    Ok(ExitCode::SUCCESS)
+}

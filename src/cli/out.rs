@@ -1,0 +1,62 @@
+//! Lines out: text for people, one JSON object a line for programs, and a progress bar on standard error.
+
+use super::fail::Fail;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::io::Write as _;
+
+/// Prints a line; a closed pipe ends the command quietly.
+pub fn line(text: impl std::fmt::Display) -> Result<(), Fail> {
+    writeln!(std::io::stdout().lock(), "{text}").map_err(Fail::from)
+}
+
+/// Prints one JSON object.
+pub fn json(value: &serde_json::Value) -> Result<(), Fail> {
+    line(value)
+}
+
+/// A bar with rate and time left; hidden when standard error is no terminal.
+pub fn progress(len: u64, what: &'static str) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(Some(len), ProgressDrawTarget::stderr_with_hz(10));
+    let style = ProgressStyle::with_template("{prefix:>12} [{bar:32}] {pos}/{len} {per_sec} eta {eta}");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> "));
+    bar.set_prefix(what);
+    bar
+}
+
+/// Columns aligned, first row as head.
+pub fn table(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |c: usize| rows.iter().filter_map(|r| r.get(c)).map(|s| s.chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let cell = |c: usize, s: &str| {
+        let pad = " ".repeat(widths[c].saturating_sub(s.chars().count()));
+        if c == 0 { format!("{s}{pad}") } else { format!("{pad}{s}") }
+    };
+    let text = |r: &Vec<String>| r.iter().enumerate().map(|(c, s)| cell(c, s)).collect::<Vec<_>>().join("  ");
+    let mut lines: Vec<String> = rows.iter().map(text).collect();
+    if lines.len() > 1 {
+        lines.insert(1, "-".repeat(lines[0].chars().count()));
+    }
+    lines.join("\n")
+}
+
+/// Standard output for writers that wrap errors in their own: remembers that the reader went away.
+pub struct Pipe {
+    out: std::io::BufWriter<std::io::Stdout>,
+    pub closed: bool,
+}
+
+impl Pipe {
+    pub fn new() -> Pipe {
+        Pipe { out: std::io::BufWriter::new(std::io::stdout()), closed: false }
+    }
+}
+
+impl std::io::Write for Pipe {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.out.write(bytes).inspect_err(|e| self.closed |= e.kind() == std::io::ErrorKind::BrokenPipe)
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.out.flush().inspect_err(|e| self.closed |= e.kind() == std::io::ErrorKind::BrokenPipe)
+    }
+}

@@ -1,0 +1,125 @@
+//! `bedside play`: one consultation, watched or played.
+
+use super::fail::Fail;
+use super::out;
+use super::source::Source;
+use bedside::agents::Human;
+use bedside::env::event::Event;
+use bedside::env::{DoctorTurn, Outcome, Speaker};
+use bedside::prelude::*;
+use std::process::ExitCode;
+
+#[derive(clap::Args)]
+#[command(after_help = "Examples:\n  bedside play                                  play the doctor yourself\n  \
+                        bedside play --policy information-gain --seed 7 --show-truth")]
+pub struct Args {
+    #[command(flatten)]
+    source: Source,
+    /// `human`, or a policy's name
+    #[arg(long, default_value = "human")]
+    policy: String,
+    /// Position of the case among the records
+    #[arg(long, default_value_t = 0)]
+    case: usize,
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Such as ENFP/university/high/comfortable/plain/calm/good; drawn from the seed by default
+    #[arg(long)]
+    persona: Option<String>,
+    /// Doctor turns at most
+    #[arg(long, default_value_t = 20)]
+    max_turns: u32,
+    /// At the end show diagnosis and scorecard with evidence
+    #[arg(long)]
+    show_truth: bool,
+}
+
+pub fn run(args: Args) -> Result<ExitCode, Fail> {
+    let persona = match &args.persona {
+        Some(p) => Some(p.parse::<Persona>().map_err(|e| Fail::usage(e, "see `bedside play --help` for an example"))?),
+        None => None,
+    };
+    let mut config = EnvConfig::default();
+    config.limits.max_turns = args.max_turns.max(1);
+    let cases = args.source.cases(Some(args.case + 1))?;
+    let mut gym = Gym::new(cases, config.clone());
+    let options = ResetOptions { case: Some(args.case), persona, label: args.policy.clone() };
+    let seed = Seed(args.seed);
+    let (mut o, info) = gym.reset(seed, &options)?;
+    let truth = gym.privileged()?;
+    let mut human = Human::new(std::io::BufReader::new(std::io::stdin()), std::io::stdout());
+    let mut doctor = if args.policy == "human" { None } else { Some(doctor(&args.policy)?) };
+    let mut shown = 0;
+    let last = loop {
+        let decision = match &mut doctor {
+            None => match human.act(&[(&o, seed)]) {
+                Ok(mut d) => d.swap_remove(0),
+                // The input ended: the doctor leaves.
+                Err(e) => {
+                    out::line(format!("\n{e}"))?;
+                    Decision::from(DoctorTurn::from(Action::say("I have to stop here. Goodbye.")))
+                }
+            },
+            Some(d) => {
+                shown = show(&o, shown)?;
+                let mut decisions = match d {
+                    Doctor::Fair(p) => p.act(&[(&o, seed)])?,
+                    Doctor::Privileged(p) => p.act(&[(&o, &truth, seed)])?,
+                };
+                decisions.swap_remove(0)
+            }
+        };
+        let step = gym.step(decision)?;
+        o = step.observation.clone();
+        if !step.status.is_running() {
+            break step;
+        }
+    };
+    match doctor {
+        None => human.show(&o)?,
+        Some(_) => {
+            show(&o, shown)?;
+        }
+    }
+    out::line(format!("\n{:?} after {} turns; score {}", last.status, o.turn, score(&last)))?;
+    if args.show_truth || args.policy == "human" {
+        let record = truth.record();
+        out::line(format!("diagnosis: {} ({}); persona {}", record.diagnosis.name, record.id, info.persona))?;
+        let log = gym.log()?;
+        if let Some(scorer) = &config.scorer {
+            let case = gym.cases()[args.case].clone();
+            for v in scorer.score(&case, &log.events).verdicts {
+                let mark = match &v.outcome {
+                    Outcome::Met => "met  ",
+                    Outcome::Unmet => "unmet",
+                    Outcome::Unjudged(_) => "?    ",
+                };
+                out::line(format!("  {mark} {:+3}  {}", v.points.get(), v.explanation))?;
+            }
+        }
+        let hidden = log.events.iter().filter(|e| matches!(e, Event::FactWithheld { .. })).count();
+        if hidden > 0 {
+            out::line(format!("  ({hidden} answers were kept back for want of trust)"))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn score(step: &Step) -> String {
+    match step.reward {
+        Reward::Scored(s) => format!("{s:.3}"),
+        Reward::Unscored(why) => format!("none ({why:?})"),
+    }
+}
+
+/// Prints the lines after `from`, and returns how many there are now.
+fn show(o: &Observation, from: usize) -> Result<usize, Fail> {
+    if from == 0 {
+        out::line(format!("Patient: {}", o.patient))?;
+    }
+    for l in &o.dialogue[from..] {
+        let gap = if l.speaker == Speaker::Doctor { "\n" } else { "" };
+        out::line(format!("{gap}{:>8}  {}", l.speaker.word(), l.text))?;
+    }
+    Ok(o.dialogue.len())
+}

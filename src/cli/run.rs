@@ -1,0 +1,228 @@
+//! `bedside run`: policies x cases x seeds, logged, with a table of intervals.
+
+use super::fail::Fail;
+use super::out;
+use super::source::Source;
+use bedside::prelude::*;
+use bedside::replays::{Log, WriterPolicy};
+use bedside::runner::{Job, play_all};
+use bedside::stats::{Interval, bootstrap};
+use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+#[derive(clap::Args)]
+#[command(
+    after_help = "Examples:\n  bedside run --policy random,checklist,information-gain --cases 50 --seeds 2 --log runs/first\n  \
+                        bedside run --records cases/ --policy oracle --json\n\n\
+                        The last lines of --json are one per policy: policy, cases, score, lo, hi, diagnosis_top1, turns.\n\
+                        Run it again with the same --log to resume: what is recorded is not played twice."
+)]
+pub struct Args {
+    #[command(flatten)]
+    source: Source,
+    /// Comma-separated; one of random, checklist, information-gain, oracle, probe-...
+    #[arg(long, value_delimiter = ',', default_value = "random,checklist,information-gain,oracle")]
+    policy: Vec<String>,
+    /// How many cases; all of a folder, 100 generated ones
+    #[arg(long)]
+    cases: Option<usize>,
+    /// Seeds a case: personas and wording differ
+    #[arg(long, default_value_t = 1)]
+    seeds: u64,
+    /// Folder of the log; without it nothing is kept
+    #[arg(long)]
+    log: Option<PathBuf>,
+    /// Worker threads; the result does not depend on them
+    #[arg(long)]
+    threads: Option<usize>,
+    #[arg(long, default_value_t = 20)]
+    max_turns: u32,
+    /// One persona for all, for ablations
+    #[arg(long)]
+    persona: Option<String>,
+    /// Units switched off, comma-separated: gate, affect, factual
+    #[arg(long, value_delimiter = ',')]
+    without: Vec<String>,
+    #[arg(long)]
+    json: bool,
+}
+
+/// Configuration from the switches that several commands share.
+pub fn config(max_turns: u32, persona: Option<&str>, without: &[String]) -> Result<EnvConfig, Fail> {
+    let mut config = EnvConfig::default();
+    config.limits.max_turns = max_turns.max(1);
+    if let Some(p) = persona {
+        let hint = "write seven words such as ENFP/university/high/comfortable/plain/calm/good";
+        config.persona = Some(p.parse().map_err(|e: String| Fail::usage(e, hint))?);
+    }
+    for unit in without {
+        match unit.as_str() {
+            "gate" => config.switches.gate = false,
+            "affect" => config.switches.affect = false,
+            "factual" => config.switches.factual = false,
+            other => return Err(Fail::usage(format!("there is no unit `{other}`"), "one of gate, affect, factual")),
+        }
+    }
+    Ok(config)
+}
+
+/// One consultation as the table needs it.
+#[derive(Clone, Copy)]
+struct Row {
+    score: Option<f64>,
+    top1: Option<f64>,
+    turns: f64,
+}
+
+pub fn run(args: Args) -> Result<ExitCode, Fail> {
+    for name in &args.policy {
+        bedside::agents::doctor(name)?;
+    }
+    let config = config(args.max_turns, args.persona.as_deref(), &args.without)?;
+    let cases = args.source.cases(args.cases)?;
+    let mut jobs = Vec::new();
+    for policy in &args.policy {
+        for case in 0..cases.len() {
+            jobs.extend((0..args.seeds.max(1)).map(|s| Job {
+                policy: policy.clone(),
+                case,
+                seed: Seed(s),
+                persona: None,
+            }));
+        }
+    }
+    let mut rows: BTreeMap<(String, usize), Vec<Row>> = BTreeMap::new();
+    let mut writer = None;
+    if let Some(path) = &args.log {
+        let log = Log::open(path)?;
+        let known = recorded(&log, &cases, &config, &mut jobs, &mut rows)?;
+        if known > 0 {
+            eprintln!("resumed: {known} consultations were recorded before");
+        }
+        writer = Some(log.writer(WriterPolicy::default()));
+    }
+    let threads = args.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+    let bar = out::progress(jobs.len() as u64, "playing");
+    let mut failures = Vec::new();
+    let mut broken = None;
+    play_all(&cases, &config, &jobs, threads, |at, played| {
+        let job = &jobs[at];
+        match played {
+            Ok(p) => {
+                let row = Row {
+                    score: p.step.reward.value(),
+                    top1: p.step.metrics.get("diagnosis_top1"),
+                    turns: f64::from(p.step.observation.turn),
+                };
+                rows.entry((job.policy.clone(), job.case)).or_default().push(row);
+                if let Some(w) = writer.as_ref().filter(|_| broken.is_none())
+                    && let Err(e) = w.record(&p.recording)
+                {
+                    broken = Some(Fail::from(e));
+                }
+            }
+            Err(e) => failures.push(format!("{} on case {} seed {}: {e}", job.policy, job.case, job.seed.0)),
+        }
+        bar.inc(1);
+    });
+    if let Some(w) = writer {
+        w.close()?;
+    }
+    bar.finish_and_clear();
+    if let Some(e) = broken {
+        return Err(e);
+    }
+    report(&args, &rows)?;
+    for f in &failures {
+        eprintln!("not played: {f}");
+    }
+    Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// Drops the jobs that the log holds already, and takes their rows from it.
+fn recorded(
+    log: &Log,
+    cases: &std::sync::Arc<Vec<std::sync::Arc<Case>>>,
+    config: &EnvConfig,
+    jobs: &mut Vec<Job>,
+    rows: &mut BTreeMap<(String, usize), Vec<Row>>,
+) -> Result<usize, Fail> {
+    let have: BTreeMap<_, _> = log.episodes()?.into_iter().map(|(id, head)| (id, head.seal)).collect();
+    let gym = Gym::new(cases.clone(), config.clone());
+    let mut done = BTreeSet::new();
+    for (i, job) in jobs.iter().enumerate() {
+        let label = bedside::agents::doctor(&job.policy)?.name();
+        let options = ResetOptions { case: Some(job.case), persona: job.persona, label };
+        let episode = gym.episode_id(job.seed, &options)?;
+        if let Some(seal) = have.get(&episode) {
+            done.insert(i);
+            let row = Row {
+                score: seal.reward.value(),
+                top1: seal.metrics.get("diagnosis_top1"),
+                turns: f64::from(seal.turns),
+            };
+            rows.entry((job.policy.clone(), job.case)).or_default().push(row);
+        }
+    }
+    let mut at = 0;
+    jobs.retain(|_| {
+        at += 1;
+        !done.contains(&(at - 1))
+    });
+    Ok(done.len())
+}
+
+/// Means over a case's seeds, then the interval over cases.
+fn over_cases(
+    rows: &BTreeMap<(String, usize), Vec<Row>>,
+    policy: &str,
+    get: impl Fn(&Row) -> Option<f64>,
+) -> Option<Interval> {
+    let means: Vec<f64> = rows
+        .iter()
+        .filter(|((p, _), _)| p == policy)
+        .filter_map(|(_, seeds)| {
+            let values: Vec<f64> = seeds.iter().filter_map(&get).collect();
+            (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+        })
+        .collect();
+    bootstrap(&means)
+}
+
+fn report(args: &Args, rows: &BTreeMap<(String, usize), Vec<Row>>) -> Result<(), Fail> {
+    let mut table = vec![
+        ["policy", "cases", "score", "95 % interval", "diagnosis top-1", "turns", "unscored"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
+    let mut seen = BTreeSet::new();
+    for policy in args.policy.iter().filter(|p| seen.insert((*p).clone())) {
+        let mine = || rows.iter().filter(move |((p, _), _)| p == policy);
+        let unscored = mine().flat_map(|(_, r)| r).filter(|r| r.score.is_none()).count();
+        let score = over_cases(rows, policy, |r| r.score);
+        let top1 = over_cases(rows, policy, |r| r.top1);
+        let turns = over_cases(rows, policy, |r| Some(r.turns));
+        let mean = |i: Option<Interval>| i.map(|i| i.mean);
+        if args.json {
+            out::json(&json!({
+                "policy": policy, "cases": mine().count(), "score": mean(score), "lo": score.map(|s| s.lo), "hi": score.map(|s| s.hi),
+                "diagnosis_top1": mean(top1), "turns": mean(turns), "unscored": unscored, "seeds": args.seeds,
+            }))?;
+        } else {
+            let number = |v: Option<f64>, digits: usize| v.map_or_else(|| "-".to_owned(), |v| format!("{v:.digits$}"));
+            let interval = score.map_or_else(|| "-".to_owned(), |s| format!("[{:.3}, {:.3}]", s.lo, s.hi));
+            table.push(vec![
+                policy.clone(),
+                mine().count().to_string(),
+                number(mean(score), 3),
+                interval,
+                number(mean(top1), 3),
+                number(mean(turns), 1),
+                unscored.to_string(),
+            ]);
+        }
+    }
+    if args.json { Ok(()) } else { out::line(out::table(&table)) }
+}

@@ -1,0 +1,70 @@
+//! Where records come from: generated ones, or a folder.
+
+use super::fail::Fail;
+use bedside::prelude::*;
+use bedside::records::Library;
+use std::sync::Arc;
+
+/// Which patients are seen.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Source {
+    /// `builtin` generates patients from the knowledge base; otherwise a folder of records
+    #[arg(long, default_value = "builtin", value_name = "DIR|builtin")]
+    pub records: String,
+    /// Conditions that generated patients may have: train, held-out or all
+    #[arg(long, default_value = "train", value_name = "POOL")]
+    pub pool: String,
+    /// Only records of this split: train, validation, held_out or all
+    #[arg(long, default_value = "all", value_name = "SPLIT")]
+    pub split: String,
+}
+
+impl Source {
+    /// The first `n` cases; all of a folder where `n` is `None`.
+    pub fn cases(&self, n: Option<usize>) -> Result<Arc<Vec<Arc<Case>>>, Fail> {
+        let records = self.load(n)?;
+        if records.is_empty() {
+            return Err(Fail::usage(
+                format!("no records in `{}` with split {}", self.records, self.split),
+                "make some with `bedside records generate` or `records import`, or choose another --split",
+            ));
+        }
+        Ok(Arc::new(records.into_iter().map(Case::new).collect()))
+    }
+
+    pub fn load(&self, n: Option<usize>) -> Result<Vec<PatientRecord>, Fail> {
+        let split = self.split()?;
+        let kb = KnowledgeBase::builtin();
+        let held_out = |c: &str| kb.condition(c).is_some_and(|c| c.held_out);
+        let wanted = |r: &PatientRecord| split.is_none_or(|s| Split::of(r, held_out) == s);
+        if self.records != "builtin" {
+            let library = Library::from_dir(&self.records)?;
+            return Ok(library.records().filter(|r| wanted(r)).take(n.unwrap_or(usize::MAX)).cloned().collect());
+        }
+        let pool = match self.pool.as_str() {
+            "train" => Pool::Train,
+            "held-out" | "held_out" => Pool::HeldOut,
+            "all" => Pool::All,
+            other => return Err(Fail::usage(format!("there is no pool `{other}`"), "one of train, held-out, all")),
+        };
+        let generator = Generator::new(kb, Population { pool, ..Population::default() });
+        let n = n.unwrap_or(100);
+        let endless = (0..n as u64 * 40 + 1_000).filter_map(|s| generator.generate(Seed(s)));
+        Ok(endless.filter(|r| wanted(r)).take(n).collect())
+    }
+
+    fn split(&self) -> Result<Option<Split>, Fail> {
+        Ok(Some(match self.split.as_str() {
+            "all" => return Ok(None),
+            "train" => Split::Train,
+            "validation" => Split::Validation,
+            "held_out" | "held-out" => Split::HeldOut,
+            other => {
+                return Err(Fail::usage(
+                    format!("there is no split `{other}`"),
+                    "one of train, validation, held_out, all",
+                ));
+            }
+        }))
+    }
+}
