@@ -12,7 +12,7 @@ static WHOLE: LazyLock<Vec<Regex>> = LazyLock::new(|| {
     let th = r"(?:st|nd|rd|th)?";
     [
         format!(r"\b{YEAR}[-/.](?:0?[1-9]|1[0-2])[-/.]{DAY}(?:T\d{{2}}:\d{{2}}(?::\d{{2}}(?:\.\d+)?)?(?:Z|[+-]\d{{2}}:\d{{2}})?)?\b"),
-        format!(r"\b{DAY}[/.-]{DAY}[/.-](?:{YEAR}|\d{{2}})\b"),
+        format!(r"\b{DAY}(?:/{DAY}/|-{DAY}-|\.{DAY}\.)(?:{YEAR}|\d{{2}})\b"),
         format!(r"(?:\b(?i:the ))?\b{DAY}{th}[ -](?:of )?{MONTH}\b\.?(?:,?[ -](?:{YEAR}|'\d{{2}})\b|-\d{{2}}\b)?"),
         format!(r"\b{MONTH}\.?[ -](?:the )?{DAY}{th}\b(?:(?: ?(?:-|–|to) ?{DAY}{th})\b)?(?:,? ?{YEAR}\b)?"),
         format!(r"\b{MONTH}\.?,? (?:of )?{YEAR}\b"),
@@ -48,6 +48,7 @@ static AGES: LazyLock<Vec<Regex>> = LazyLock::new(|| {
         format!(r"(?i)\b(?:aged?|turned|age of) ({words})\b"),
         format!(r"(?i)\b(?:he|she|I) (?:is|was|am) (?:now |already )?{over}(?:[.,;]|$| and\b)"),
         format!(r"(?i)\b(?:he|she)'s (?:now )?{over}(?:[.,;]|$| and\b)"),
+        format!(r"(?i)\b(?:patient|mother|father|grandmother|grandfather|aunt|uncle|husband|wife|sister|brother) (?:is|was) (?:now )?{over}(?: and\b| years\b|[.,;]|$)"),
         format!(r"(?i)\bdied (?:at|aged) {over}\b"),
         format!(r"(?i)\bat (?:the )?age (?:of )?{over}\b"),
     ]

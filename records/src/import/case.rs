@@ -252,18 +252,18 @@ impl Case {
     }
 
     fn coverage(&self) -> Coverage {
-        let mut left: BTreeMap<String, usize> = BTreeMap::new();
-        for d in &self.drafts {
-            for w in content_words(&d.source) {
+        let mut c = Coverage::default();
+        for (passage, held) in &self.narrator.read {
+            let mut left: BTreeMap<String, usize> = BTreeMap::new();
+            for w in content_words(held) {
                 *left.entry(w).or_default() += 1;
             }
-        }
-        let mut c = Coverage::default();
-        for w in self.narrator.read.iter().flat_map(|t| content_words(t)) {
-            c.words += 1;
-            if let Some(n) = left.get_mut(&w).filter(|n| **n > 0) {
-                *n -= 1;
-                c.covered += 1;
+            for w in content_words(passage) {
+                c.words += 1;
+                if let Some(n) = left.get_mut(&w).filter(|n| **n > 0) {
+                    *n -= 1;
+                    c.covered += 1;
+                }
             }
         }
         c

@@ -6,6 +6,7 @@ mod wording;
 use super::case::{Case, Source};
 use super::narrative::Draft;
 use super::narrative::topic::{content_words, own_subject, sensitivity, topic};
+use super::narrative::twice;
 use super::{ImportReport, Importer, SourceFile};
 use crate::fact::{Aspect, Category, Polarity, Topic};
 use crate::record::{Demographics, Sex};
@@ -168,7 +169,7 @@ fn one(book: &Book, row: &BTreeMap<String, &str>, id: &str) -> Result<Case, Stri
         had.insert(code);
         let Some(q) = book.question(code) else { continue };
         let read: String = values.iter().map(|v| book.meaning(code, v)).collect::<Vec<_>>().join(", ");
-        case.narrator.read.push(format!("{q} {read}"));
+        case.narrator.read.push(twice(format!("{q} {read}")));
         case.drafts.extend(positive(book, &case, code, q, values));
     }
     // Closed world: whatever tells the likeliest diagnoses apart and is not listed was asked for and denied.

@@ -44,8 +44,8 @@ pub(crate) struct Narrator {
     subject: Option<String>,
     /// In a vignette: history until an examination or a test begins.
     mode: Category,
-    /// Passages read, for the coverage report.
-    pub read: Vec<String>,
+    /// Passages read, each with the words its facts hold, for the coverage report.
+    pub read: Vec<(String, String)>,
 }
 
 impl Narrator {
@@ -67,7 +67,7 @@ impl Narrator {
             if nothing_said(sentence) {
                 continue;
             }
-            self.read.push(sentence.to_owned());
+            let before = out.len();
             let category = match section {
                 Section::Of(c) => patterns::recategorise(sentence, c),
                 Section::Mixed => {
@@ -81,11 +81,13 @@ impl Narrator {
             };
             if matches!(category, Category::Exam | Category::Test) {
                 out.extend(self.report(sentence, category));
-                continue;
+            } else {
+                for c in cut::clauses(sentence) {
+                    out.extend(self.clause(c, category));
+                }
             }
-            for c in cut::clauses(sentence) {
-                out.extend(self.clause(c, category));
-            }
+            let held: Vec<&str> = out[before..].iter().map(|d: &Draft| d.source.as_str()).collect();
+            self.read.push((sentence.to_owned(), held.join(" ")));
         }
         out
     }
@@ -255,4 +257,10 @@ fn clause_verbs(first: &str) -> bool {
         "performs",
     ]
     .contains(&first)
+}
+
+/// A passage that one fact holds whole.
+pub(crate) fn twice(passage: impl Into<String>) -> (String, String) {
+    let passage = passage.into();
+    (passage.clone(), passage)
 }
