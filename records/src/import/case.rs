@@ -252,18 +252,18 @@ impl Case {
     }
 
     fn coverage(&self) -> Coverage {
-        let mut left: BTreeMap<String, usize> = BTreeMap::new();
-        for d in &self.drafts {
-            for w in content_words(&d.source) {
+        let mut c = Coverage::default();
+        for (passage, held) in &self.narrator.read {
+            let mut left: BTreeMap<String, usize> = BTreeMap::new();
+            for w in content_words(held) {
                 *left.entry(w).or_default() += 1;
             }
-        }
-        let mut c = Coverage::default();
-        for w in self.narrator.read.iter().flat_map(|t| content_words(t)) {
-            c.words += 1;
-            if let Some(n) = left.get_mut(&w).filter(|n| **n > 0) {
-                *n -= 1;
-                c.covered += 1;
+            for w in content_words(passage) {
+                c.words += 1;
+                if let Some(n) = left.get_mut(&w).filter(|n| **n > 0) {
+                    *n -= 1;
+                    c.covered += 1;
+                }
             }
         }
         c
@@ -370,9 +370,6 @@ const GENERIC: &[&str] = &[
     "primary",
     "secondary",
     "type",
-    "infection",
-    "deficiency",
-    "failure",
     "severe",
     "mild",
     "stage",
@@ -425,7 +422,7 @@ fn contraindications(facts: &[Fact], condition: Option<&Condition>) -> Vec<Contr
 /// "26-year-old female nurse", "2-week-old female newborn", "54-year-old Chinese man".
 pub(super) fn demographics_of(text: &str) -> Demographics {
     static AGE: LazyLock<Option<Regex>> = LazyLock::new(|| {
-        Regex::new(r"(?i)\b(\d{1,3})(?:\.\d+)?[- ]?(year|yr|y/o|yo|month|week|day|hour)|\bage[d:]?\s*(\d{1,3})").ok()
+        Regex::new(r"(?i)\b(\d{1,3})(?:\.\d+)?[- ]?(year|yr|month|week|day|hour)s?[- ]?(?:old|of age)|\b(\d{1,3}) ?(?:y/o|yo\b)|\bage[d:]?\s*(\d{1,3})").ok()
     });
     static WORDS: LazyLock<Option<Regex>> = LazyLock::new(|| {
         Regex::new(r"(?i)\b(female|woman|girl|lady|mother|primigravid\w*|gravida|she|her)\b|\b(male|man|boy|gentleman|he|his)\b").ok()
@@ -435,7 +432,7 @@ pub(super) fn demographics_of(text: &str) -> Demographics {
             .ok()
     });
     let age_months = AGE.as_ref().and_then(|r| r.captures(text)).and_then(|c| {
-        let n: u32 = c.get(1).or(c.get(3))?.as_str().parse().ok()?;
+        let n: u32 = c.get(1).or(c.get(3)).or(c.get(4))?.as_str().parse().ok()?;
         let months = match c.get(2).map(|u| u.as_str().to_lowercase()).as_deref() {
             Some("month") => n,
             Some("week") => n * 7 / 30,

@@ -3,6 +3,7 @@
 use super::case::{Case, Source};
 use super::narrative::Draft;
 use super::narrative::topic::{own_subject, sensitivity, topic};
+use super::narrative::twice;
 use super::narrative::voice::{article, lower_first};
 use super::{ImportReport, Importer, SourceFile, text_at};
 use crate::fact::{Category, Polarity, Topic};
@@ -146,7 +147,7 @@ fn one(bundle: &Value) -> Result<Case, String> {
     let voice = case.narrator.voice();
     let add = |case: &mut Case, category: Category, spoken: String, name: &str, polarity: Polarity| {
         let name = case.scrub(name);
-        case.narrator.read.push(name.clone());
+        case.narrator.read.push(twice(name.clone()));
         let (about, _) = topic(&name, category);
         case.drafts.push(Draft {
             category,
@@ -167,7 +168,7 @@ fn one(bundle: &Value) -> Result<Case, String> {
     });
     match lay.and_then(|c| c.voice.complaint.first()).filter(|_| !voice.parent) {
         Some(c) => case.own_words = Some(format!("{c}.")),
-        None => case.own_words = Some(voice.sentence("I haven't been well and need somebody to have a look")),
+        None => case.own_words = Some(voice.sentence("I haven't been well")),
     }
     let opening = Draft {
         category: Category::Hpi,
@@ -296,7 +297,7 @@ fn observations<'a>(case: &mut Case, all: impl Iterator<Item = &'a Value>, when:
     }
     for (name, (_, category, text)) in latest {
         let shown = format!("{name}: {text}");
-        case.narrator.read.push(shown.clone());
+        case.narrator.read.push(twice(shown.clone()));
         let (statement, asked_as) = if category == Category::Social {
             let never = text.to_lowercase().contains("never");
             if !name.to_lowercase().contains("smok") {

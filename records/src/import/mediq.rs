@@ -47,7 +47,11 @@ fn asks_for_diagnosis(question: &str) -> bool {
     let yes = [
         "diagnosis",
         "what does this patient have",
-        "most likely cause of",
+        "most likely cause",
+        "likely responsible for this patient.s presentation",
+        "most likely explanation for",
+        "explains this patient",
+        "most likely underlying cause",
         "disorders is most consistent",
         "conditions is most likely",
         "which of the following conditions",
@@ -56,11 +60,11 @@ fn asks_for_diagnosis(question: &str) -> bool {
         "consistent with this patient",
     ];
     let no = [
-        "pathogen",
+        "pathogens",
         "mechanism",
         "management",
         "treatment",
-        "test",
+        "tests ",
         "next step",
         "enzyme",
         "mutation",
@@ -86,7 +90,7 @@ fn one(v: &serde_json::Value, id: &str) -> Result<Case, String> {
     if lines.is_empty() {
         return Err("no context".into());
     }
-    let vignette = lines.join(" ");
+    let vignette = lines.join(" ").replace(" | ", "\n");
     let patient = |key: &str| {
         v.get("patient")
             .and_then(|p| p.get(key))
@@ -97,7 +101,7 @@ fn one(v: &serde_json::Value, id: &str) -> Result<Case, String> {
     if who.age_months.is_none() {
         let age = patient("age");
         who.age_months =
-            demographics_of(&if age.chars().all(|c| c.is_ascii_digit()) { format!("{age} years") } else { age })
+            demographics_of(&if age.chars().all(|c| c.is_ascii_digit()) { format!("{age} years old") } else { age })
                 .age_months;
     }
     if who.sex == Sex::Unknown {

@@ -5,7 +5,11 @@
 
 mod clause;
 pub(crate) mod cut;
+mod deny;
+mod fragment;
 pub(crate) mod lay;
+mod parent;
+mod patterns;
 pub(crate) mod topic;
 pub(crate) mod voice;
 
@@ -40,8 +44,8 @@ pub(crate) struct Narrator {
     subject: Option<String>,
     /// In a vignette: history until an examination or a test begins.
     mode: Category,
-    /// Passages read, for the coverage report.
-    pub read: Vec<String>,
+    /// Passages read, each with the words its facts hold, for the coverage report.
+    pub read: Vec<(String, String)>,
 }
 
 impl Narrator {
@@ -63,32 +67,39 @@ impl Narrator {
             if nothing_said(sentence) {
                 continue;
             }
-            self.read.push(sentence.to_owned());
+            let before = out.len();
             let category = match section {
-                Section::Of(c) => clause::recategorise(sentence, c),
+                Section::Of(c) => patterns::recategorise(sentence, c),
                 Section::Mixed => {
-                    self.mode = clause::vignette_mode(sentence, self.mode);
+                    self.mode = patterns::vignette_mode(sentence, self.mode);
                     if matches!(self.mode, Category::Exam | Category::Test) {
                         self.mode
                     } else {
-                        clause::recategorise(sentence, Category::Hpi)
+                        patterns::recategorise(sentence, Category::Hpi)
                     }
                 }
             };
             if matches!(category, Category::Exam | Category::Test) {
                 out.extend(self.report(sentence, category));
-                continue;
+            } else {
+                for c in cut::clauses(sentence) {
+                    out.extend(self.clause(c, category));
+                }
             }
-            for c in cut::clauses(sentence) {
-                out.extend(self.clause(c, category));
-            }
+            let held: Vec<&str> = out[before..].iter().map(|d: &Draft| d.source.as_str()).collect();
+            self.read.push((sentence.to_owned(), held.join(" ")));
         }
         out
     }
 
     /// A statement of the examination or the laboratory, as reported.
     pub fn report(&self, sentence: &str, category: Category) -> Option<Draft> {
-        let words = clause::report_style(sentence);
+        let words = patterns::report_style(sentence);
+        let silent =
+            ["none", "not done", "not performed", "not reported", "nil", "none reported", "none performed", "n/a"];
+        if silent.contains(&words.to_lowercase().trim_end_matches('.')) {
+            return None;
+        }
         let (topic, finding) = topic::topic(&words, category);
         let mut asked_as = super::tree::names_for(&words, category);
         if let Some(f) = finding {
@@ -138,9 +149,7 @@ impl Narrator {
                 (None, Some(a), Some(subject)) if described => topic = Topic::with_aspect(subject.clone(), a),
                 (None, a, _) => topic.aspect = a.filter(|_| self.subject.is_none() && described),
             }
-            if topic.aspect.is_none() && finding.is_some() {
-                self.subject = Some(topic.subject.clone());
-            } else if self.subject.is_none() {
+            if topic.aspect.is_none() && finding.is_some() || self.subject.is_none() {
                 self.subject = Some(topic.subject.clone());
             }
         }
@@ -197,7 +206,7 @@ fn nothing_said(sentence: &str) -> bool {
         "not detailed",
         "non-contributory data",
     ];
-    l.is_empty() || empty.iter().any(|e| l == *e || l.starts_with(e) && l.len() < e.len() + 22)
+    l.is_empty() || empty.iter().any(|e| l == *e || l.starts_with(e) && l.len() < e.len() + 32)
 }
 
 /// Verbs that open a line of a note with the patient left out: "Takes aspirin", "Lives alone".
@@ -248,4 +257,10 @@ fn clause_verbs(first: &str) -> bool {
         "performs",
     ]
     .contains(&first)
+}
+
+/// A passage that one fact holds whole.
+pub(crate) fn twice(passage: impl Into<String>) -> (String, String) {
+    let passage = passage.into();
+    (passage.clone(), passage)
 }

@@ -3,6 +3,7 @@
 use super::case::{Case, Source};
 use super::narrative::Draft;
 use super::narrative::topic::{sensitivity, topic};
+use super::narrative::twice;
 use super::narrative::voice::{article, lower_first};
 use super::{ImportReport, Importer, SourceFile, json_values, text_at};
 use crate::fact::{Aspect, Category, Polarity};
@@ -323,7 +324,7 @@ fn one(v: &Value, id: &str) -> Result<Case, String> {
         let Some(label) = text_at(f, &["type", "label"]).filter(|l| !l.trim().is_empty()) else { continue };
         let label = case.scrub(label);
         let absent = f.get("excluded").and_then(Value::as_bool) == Some(true);
-        case.narrator.read.push(label.clone());
+        case.narrator.read.push(twice(label.clone()));
         let draft = feature(&case, &label, absent);
         if let Some(when) = f.get("onset").and_then(onset_words).filter(|_| !absent && draft.category == Category::Hpi)
         {

@@ -1,6 +1,7 @@
 //! Examination and test trees: one fact per leaf, named as a doctor would ask for it.
 
 use super::narrative::topic::{own_subject, topic};
+use super::narrative::twice;
 use super::narrative::{Draft, Narrator};
 use crate::fact::{Category, Polarity};
 use serde_json::Value;
@@ -267,7 +268,7 @@ impl Narrator {
                 {
                     return;
                 }
-                self.read.push(text.clone());
+                self.read.push(twice(text.clone()));
                 out.push(leaf_fact(path, &text, category));
             }
         }

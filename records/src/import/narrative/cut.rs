@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 /// Shorthand of notes and what it stands for. Tried in order, whole words only.
 const SHORT: &[(&str, &str)] = &[
+    (r"(?i)\bpmhx? of\b", "history of"),
     (r"\bc/o\b", "complains of"),
     (r"\bh/o\b|\bhx of\b|\bhistory of of\b", "history of"),
     (r"\bn/v/d\b", "nausea, vomiting, diarrhea"),
@@ -167,7 +168,7 @@ pub(crate) fn clauses(sentence: &str) -> Vec<&str> {
             "regarding ",
             "ever ",
         ];
-        if head.len() > 8 && !opened.iter().any(|w| head.starts_with(w)) {
+        if head.contains(' ') && head.len() > 8 && !opened.iter().any(|w| head.starts_with(w)) {
             out.push(sentence[start..whole.start()].trim());
             start = next.start();
         }

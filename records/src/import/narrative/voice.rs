@@ -12,7 +12,7 @@ pub(crate) struct Voice {
     pub parent: bool,
 }
 
-const ADVERBS: &[&str] = &[
+pub(super) const ADVERBS: &[&str] = &[
     "also",
     "now",
     "still",
@@ -162,10 +162,23 @@ const COORDINATE: &[&str] = &[
     "tends",
     "watches",
     "checks",
+    "climbs",
+    "ambulates",
+    "recalls",
+    "moves",
+    "stays",
+    "turns",
+    "stands",
+    "sits",
+    "runs",
+    "rests",
+    "lies",
+    "hears",
+    "rates",
 ];
 
 /// Words and what lies between them.
-fn pieces(text: &str) -> Vec<String> {
+pub(super) fn pieces(text: &str) -> Vec<String> {
     let mut out: Vec<String> = Vec::new();
     let mut word = false;
     for c in text.chars() {
@@ -298,79 +311,6 @@ impl Voice {
         let mut chars = s.chars();
         let head = chars.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
         format!("{head}{}.", chars.as_str())
-    }
-
-    /// "I've had a fever" -> "My son has had a fever".
-    fn parental(self, text: &str) -> String {
-        let (who, he, his, him, selves) = match self.sex {
-            Sex::Male => ("my son", "he", "his", "him", "himself"),
-            Sex::Female => ("my daughter", "she", "her", "her", "herself"),
-            _ => ("my child", "they", "their", "them", "themselves"),
-        };
-        let mut named = false;
-        let mut out = String::new();
-        let mut agree = false;
-        for piece in pieces(text) {
-            let lower = piece.to_lowercase();
-            let mut subject = |tail: &str| {
-                let w = if named { he } else { who };
-                named = true;
-                format!("{w}{tail}")
-            };
-            let plural = named_plural(he);
-            let say = match piece.replace('’', "'").as_str() {
-                "I" => {
-                    agree = true;
-                    subject("")
-                }
-                "I've" => subject(if plural { " have" } else { " has" }),
-                "I'm" => subject(if plural { " are" } else { " is" }),
-                "I'd" => subject("'d"),
-                "I'll" => subject(" will"),
-                "my" | "My" => his.to_owned(),
-                "me" => him.to_owned(),
-                "mine" => his.to_owned(),
-                "myself" => selves.to_owned(),
-                _ if agree && piece.chars().any(char::is_alphabetic) => {
-                    let adverb = lower.ends_with("ly") || ADVERBS.contains(&lower.as_str());
-                    if !adverb {
-                        agree = false;
-                    }
-                    if adverb || (plural && named) { piece } else { third(&lower) }
-                }
-                _ => piece,
-            };
-            out.push_str(&say);
-        }
-        out
-    }
-}
-
-fn named_plural(he: &str) -> bool {
-    he == "they"
-}
-
-/// Base form to third person singular; past forms and auxiliaries as they are.
-fn third(verb: &str) -> String {
-    match verb {
-        "am" => "is".into(),
-        "have" => "has".into(),
-        "haven't" => "hasn't".into(),
-        "don't" => "doesn't".into(),
-        "do" => "does".into(),
-        "go" => "goes".into(),
-        "was" | "had" | "can" | "could" | "will" | "would" | "may" | "might" | "must" | "should" | "wasn't"
-        | "didn't" | "did" | "can't" | "couldn't" | "cannot" | "been" | "fell" | "felt" | "took" | "went" | "got"
-        | "came" | "began" | "said" | "woke" | "drank" | "ate" | "saw" | "told" | "gave" | "found" | "lost"
-        | "hurt" | "hit" | "became" | "thought" | "kept" | "left" | "ran" | "slept" | "cut" | "put" | "used" => {
-            verb.into()
-        }
-        v if v.ends_with("ed") => v.into(),
-        v if v.ends_with('y') && !v.ends_with("ay") && !v.ends_with("ey") && !v.ends_with("oy") => {
-            format!("{}ies", &v[..v.len() - 1])
-        }
-        v if v.ends_with("ss") || v.ends_with("sh") || v.ends_with("ch") || v.ends_with('x') => format!("{v}es"),
-        v => format!("{v}s"),
     }
 }
 
@@ -520,7 +460,8 @@ pub(crate) fn article(noun: &str) -> String {
     if !COUNT.iter().any(|c| lower == *c || lower.ends_with(&format!(" {c}"))) {
         return noun.to_owned();
     }
-    let vowel = first.starts_with(['a', 'e', 'i', 'o', 'u']) && !first.starts_with("uni");
+    let vowel =
+        first.starts_with(['a', 'e', 'i', 'o', 'u']) && (!first.starts_with("uni") || first.starts_with("unin"));
     format!("{} {noun}", if vowel { "an" } else { "a" })
 }
 
