@@ -82,6 +82,11 @@ const FRAMES: &str = include_str!("../../../data/lexicon/frames.txt");
 const JARGON: &str = include_str!("../../../data/lexicon/jargon.txt");
 const DISEASES: &str = include_str!("../../../data/lexicon/diseases.txt");
 
+/// Wordings of the knowledge base that mostly mean something else in a consultation.
+const EVERYDAY: [&str; 12] = [
+    "runs", "the runs", "cut", "a cut", "children", "consumption", "combat", "builder", "windy", "fitting", "football", "nurse",
+];
+
 /// Lines `key = phrase | phrase`; `#` begins a comment.
 fn lines(text: &'static str) -> impl Iterator<Item = (&'static str, Vec<&'static str>)> {
     text.lines().filter(|l| !l.starts_with('#')).filter_map(|l| {
@@ -93,6 +98,22 @@ fn lines(text: &'static str) -> impl Iterator<Item = (&'static str, Vec<&'static
 /// Phrases without keys.
 fn list(text: &'static str) -> impl Iterator<Item = &'static str> {
     text.lines().filter(|l| !l.starts_with('#')).flat_map(|l| l.split('|')).map(str::trim).filter(|p| !p.is_empty())
+}
+
+/// Phrases long enough to mean something alone, without gaps.
+fn prototypes(text: &'static str) -> impl Iterator<Item = (&'static str, &'static str)> {
+    lines(text).flat_map(|(key, phrases)| {
+        let long = |p: &&str| p.split(' ').count() >= 3 && !p.contains('_') && !p.contains('#');
+        phrases.into_iter().filter(long).map(move |p| (key, p)).collect::<Vec<_>>()
+    })
+}
+
+pub(crate) fn aspect_phrases() -> impl Iterator<Item = (Aspect, &'static str)> {
+    prototypes(ASPECTS).filter_map(|(key, p)| Some((key.parse().ok()?, p)))
+}
+
+pub(crate) fn category_phrases() -> impl Iterator<Item = (Category, &'static str)> {
+    prototypes(CATEGORIES).filter_map(|(key, p)| Some((key.parse().ok()?, p)))
 }
 
 impl Lexicon {
@@ -179,7 +200,7 @@ impl Lexicon {
                 _ => {
                     let at = self.topics.len() as u16;
                     self.topics.push(Subject { id: f.id.clone(), category: f.category });
-                    for phrase in wordings(f) {
+                    for phrase in wordings(f).filter(|p| !EVERYDAY.contains(p)) {
                         self.learn(phrase, Entry::Topic(at), true);
                     }
                 }

@@ -80,6 +80,15 @@ impl<'a> Read<'a> {
         (self.tokens[from].start, self.tokens[to - 1].end)
     }
 
+    /// Whether two bytes stand in one sentence.
+    pub fn same_sentence(&self, a: u32, b: u32) -> bool {
+        let of = |byte: u32| {
+            let hit = self.clauses.iter().find(|c| self.span(c.from, c.to).1 > byte);
+            hit.map(|c| c.sentence)
+        };
+        of(a) == of(b)
+    }
+
     pub fn within(&self, from: usize, to: usize) -> impl Iterator<Item = &Found> {
         self.found.iter().filter(move |f| f.from >= from && f.to <= to)
     }
@@ -198,6 +207,7 @@ impl<'a> Read<'a> {
                 let loose = !wh_seen
                     && words >= 3
                     && t.class == Class::Word
+                    && self.tokens[i + 1].class == Class::Word
                     && last.is_some_and(|l| !w.subordinator.contains(&self.tokens[l].id));
                 let listed = self.is_any(i) && !matches!(prev.class, Class::Comma);
                 if joined && !listed || joined && self.is_any(i) || loose {

@@ -121,7 +121,6 @@ fn irregular(word: &str) -> Option<&'static str> {
         "nothing" => "nothing",
         "everything" => "everything",
         "feet" => "foot",
-        "children" => "child",
         "gonna" => "go",
         "wanna" => "want",
         "mum" | "mom" | "mummy" | "mommy" | "mama" => "mother",
