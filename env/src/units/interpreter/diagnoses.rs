@@ -651,8 +651,17 @@ impl Sentence {
             .map_or(0, |k| k + 1)
     }
 
+    /// The words before `i`, without an opening that only says what the judgement rests on ("from what you've told me").
+    fn grounds_removed(&self, i: usize) -> String {
+        let opens = self.words.iter().position(|w| w != "," && !matches!(w.as_str(), "so" | "ok" | "okay" | "and" | "well"));
+        let rests = opens.is_some_and(|k| matches!(self.words[k].as_str(), "from" | "based" | "after" | "having" | "judging" | "going" | "hearing"));
+        let end = |k: usize| matches!(self.words[k].as_str(), "told" | "said" | "mentioned" | "described" | "history" | "notes" | ",");
+        let from = if rests { (0..i).rev().find(|k| end(*k)).map_or(0, |k| k + 1) } else { 0 };
+        self.part(from, i).replace(" not sure why ", " ").replace(" not sure how ", " ")
+    }
+
     fn judge(&self, i: usize, j: usize, asked: bool, many: bool, out: &mut Vec<Named>) {
-        let before = self.part(0, i);
+        let before = self.grounds_removed(i);
         let whole = self.part(0, self.words.len());
         let after = self.part(j, self.words.len());
         let says = |text: &str, list: &[&str]| list.iter().any(|p| has_words(text, p));

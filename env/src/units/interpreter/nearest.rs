@@ -6,7 +6,7 @@ use bedside_records::{Aspect, Category, KnowledgeBase};
 use std::sync::OnceLock;
 
 /// Less alike than this (thousandths) is not alike.
-pub(crate) const ALIKE: i32 = 620;
+pub(crate) const ALIKE: i32 = 660;
 
 /// What a prototype stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

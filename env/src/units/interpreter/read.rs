@@ -161,7 +161,8 @@ impl<'a> Read<'a> {
                 || (self.tokens[n].class == Class::Word && !w.pronoun.contains(&next) && n == i + 1 && id != w.how)
                     && self.next_word(n + 1, to).is_some_and(|m| w.auxiliary.contains(&self.tokens[m].id));
         }
-        w.tell.contains(&id)
+        // "Describe it", not "the X-ray shows".
+        w.tell.contains(&id) && !self.word(i).ends_with(['s', 'd', 'g'])
     }
 
     /// Skips "OK, so", "and then".
@@ -194,6 +195,7 @@ impl<'a> Read<'a> {
 
     fn cut_sentence(&mut self, from: usize, to: usize, asked: bool, sentence: usize) {
         let w = &self.lexicon.words;
+        let asked = asked && !self.only_agreement_sought(from, to);
         let mut starts = vec![from];
         let (mut words, mut wh_seen, mut last) = (0, false, None::<usize>);
         for i in from..to {
@@ -205,6 +207,7 @@ impl<'a> Read<'a> {
                     || (prev.class == Class::Word && w.conjunction.contains(&prev.id))
                     || last.is_some_and(|l| w.conjunction.contains(&self.tokens[l].id));
                 let loose = !wh_seen
+                    && !w.tell.contains(&t.id)
                     && words >= 3
                     && t.class == Class::Word
                     && self.tokens[i + 1].class == Class::Word
@@ -249,6 +252,13 @@ impl<'a> Read<'a> {
                 }
             }
         }
+    }
+
+    /// "..., okay?" seeks a nod, not an answer.
+    fn only_agreement_sought(&self, from: usize, to: usize) -> bool {
+        let Some(comma) = (from..to).rev().find(|i| self.tokens[*i].class == Class::Comma) else { return false };
+        let mut words = (comma + 1..to).map(|i| self.word(i).to_ascii_lowercase()).peekable();
+        words.peek().is_some() && words.all(|w| matches!(w.as_str(), "ok" | "okay" | "alright"))
     }
 
     fn is_tag(&self, c: &Clause) -> bool {

@@ -335,9 +335,31 @@ impl Asker<'_, '_> {
 
     /// An aspect without a subject of its own is about what was talked about last.
     fn followed_up(&self, aspects: &[Found], heard: &Heard) -> RequestKind {
-        let subject = self.subject(heard);
         let mut ranked: Vec<&Found> = aspects.iter().collect();
         ranked.sort_by_key(|a| (usize::MAX - a.len(), a.from));
+        let mut subject = self.subject(heard);
+        // Where it is and what it feels like is asked of symptoms: a question about work before it changes nothing.
+        let of_symptom = ranked.first().is_some_and(|a| {
+            matches!(
+                a.entry,
+                Entry::Aspect(
+                    Aspect::Location
+                        | Aspect::Radiation
+                        | Aspect::Character
+                        | Aspect::Severity
+                        | Aspect::Aggravating
+                        | Aspect::Relieving
+                        | Aspect::Progression
+                        | Aspect::Associated
+                        | Aspect::Treatment
+                        | Aspect::Impact
+                        | Aspect::Episodes
+                )
+            )
+        });
+        if of_symptom && heard.subject.is_none() && !self.is_symptom(&subject) {
+            subject = self.context.complaint.unwrap_or("complaint").to_owned();
+        }
         let mut topics: Vec<Topic> = Vec::new();
         for a in ranked {
             if let Entry::Aspect(aspect) = a.entry {
@@ -374,6 +396,13 @@ impl Asker<'_, '_> {
             return s;
         }
         self.context.complaint.unwrap_or("complaint").to_owned()
+    }
+
+    /// A symptom, or a word of the record's own, which may be one.
+    fn is_symptom(&self, subject: &str) -> bool {
+        let lexicon = self.read.lexicon;
+        let known = lexicon.topic(subject).map(|i| lexicon.topics[i as usize].category);
+        known.is_none_or(|c| matches!(c, Category::Hpi | Category::Ros | Category::Psychiatric | Category::Obstetric))
     }
 
     /// Only small words: nothing to place.
