@@ -155,7 +155,10 @@ mod tests {
         let near = e.embed("Do you get out of breath?").similarity(&e.embed("Any shortness of breath?"));
         let far = e.embed("Do you get out of breath?").similarity(&e.embed("Do you have any allergies?"));
         assert!(near > far + 100, "{near} {far}");
-        assert_eq!(e.embed("cough").similarity(&e.embed("cough")), 1000.min(e.embed("cough").similarity(&e.embed("cough"))));
+        assert_eq!(
+            e.embed("cough").similarity(&e.embed("cough")),
+            1000.min(e.embed("cough").similarity(&e.embed("cough")))
+        );
         assert!(e.embed("").is_empty() && e.embed("???").is_empty());
     }
 

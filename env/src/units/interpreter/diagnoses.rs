@@ -160,6 +160,9 @@ const DOUBT: &[&str] = &[
     "excluding",
     "differential",
     "differentials",
+    "list",
+    "options",
+    "candidates",
     "cannot diagnose",
     "can't diagnose",
     "too early",
@@ -653,9 +656,14 @@ impl Sentence {
 
     /// The words before `i`, without an opening that only says what the judgement rests on ("from what you've told me").
     fn grounds_removed(&self, i: usize) -> String {
-        let opens = self.words.iter().position(|w| w != "," && !matches!(w.as_str(), "so" | "ok" | "okay" | "and" | "well"));
-        let rests = opens.is_some_and(|k| matches!(self.words[k].as_str(), "from" | "based" | "after" | "having" | "judging" | "going" | "hearing"));
-        let end = |k: usize| matches!(self.words[k].as_str(), "told" | "said" | "mentioned" | "described" | "history" | "notes" | ",");
+        let opens =
+            self.words.iter().position(|w| w != "," && !matches!(w.as_str(), "so" | "ok" | "okay" | "and" | "well"));
+        let rests = opens.is_some_and(|k| {
+            matches!(self.words[k].as_str(), "from" | "based" | "after" | "having" | "judging" | "going" | "hearing")
+        });
+        let end = |k: usize| {
+            matches!(self.words[k].as_str(), "told" | "said" | "mentioned" | "described" | "history" | "notes" | ",")
+        };
         let from = if rests { (0..i).rev().find(|k| end(*k)).map_or(0, |k| k + 1) } else { 0 };
         self.part(from, i).replace(" not sure why ", " ").replace(" not sure how ", " ")
     }

@@ -35,7 +35,9 @@ pub(crate) fn unwrap(text: &str) -> (Option<String>, Vec<TypedLine>) {
     // Markup of transcripts: `<UNIN/>`, `<UNSURE>`.
     for (i, _) in text.match_indices('<') {
         let end = text[i..].find('>').map(|n| i + n + 1);
-        if let Some(end) = end.filter(|e| text[i + 1..e - 1].bytes().all(|b| b.is_ascii_alphanumeric() || b"/_- ".contains(&b))) {
+        if let Some(end) =
+            end.filter(|e| text[i + 1..e - 1].bytes().all(|b| b.is_ascii_alphanumeric() || b"/_- ".contains(&b)))
+        {
             hide.push((i, end));
         }
     }

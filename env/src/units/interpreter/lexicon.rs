@@ -1,8 +1,9 @@
 //! What the interpreter knows by heart: the knowledge base's wordings and the phrase files beside it, compiled once.
 
-use super::tokens::{Class, FnvMap, GAP, Token, Vocabulary, WordId, tokenize};
+use super::tokens::{Class, FnvMap, GAP, Token, UNKNOWN, Vocabulary, WordId, tokenize};
 use super::trie::Trie;
 use crate::units::ActKind;
+use crate::units::encoder::StaticEncoder;
 use bedside_records::kb::Finding;
 use bedside_records::{Aspect, Category, KnowledgeBase};
 use std::sync::OnceLock;
@@ -84,7 +85,18 @@ const DISEASES: &str = include_str!("../../../data/lexicon/diseases.txt");
 
 /// Wordings of the knowledge base that mostly mean something else in a consultation.
 const EVERYDAY: [&str; 12] = [
-    "runs", "the runs", "cut", "a cut", "children", "consumption", "combat", "builder", "windy", "fitting", "football", "nurse",
+    "runs",
+    "the runs",
+    "cut",
+    "a cut",
+    "children",
+    "consumption",
+    "combat",
+    "builder",
+    "windy",
+    "fitting",
+    "football",
+    "nurse",
 ];
 
 /// Lines `key = phrase | phrase`; `#` begins a comment.
@@ -141,7 +153,11 @@ impl Lexicon {
     }
 
     pub fn tokens(&self, text: &str) -> Vec<Token> {
-        tokenize(text, |stem| self.vocabulary.get(stem))
+        tokenize(text, |stem, word| match self.vocabulary.get(stem) {
+            // A word nobody knows may be a slip of one we do.
+            UNKNOWN if word.len() >= 6 && !StaticEncoder::builtin().knows(word) => self.vocabulary.correct(stem),
+            id => id,
+        })
     }
 
     pub fn topic(&self, id: &str) -> Option<u16> {
@@ -159,7 +175,7 @@ impl Lexicon {
                 _ => {
                     let lower = part.to_lowercase();
                     let vocabulary = &mut self.vocabulary;
-                    let words = tokenize(&lower, |stem| vocabulary.intern(stem));
+                    let words = tokenize(&lower, |stem, _| vocabulary.intern(stem));
                     out.extend(words.iter().filter(|t| t.class == Class::Word).map(|t| t.id));
                 }
             }
@@ -341,7 +357,7 @@ impl Words {
     fn new(v: &mut Vocabulary) -> Words {
         let mut all = |text: &str| {
             let mut out = Vec::new();
-            tokenize(text, |stem| {
+            tokenize(text, |stem, _| {
                 let id = v.intern(stem);
                 out.push(id);
                 id

@@ -72,9 +72,8 @@ impl Interpreter for EmbeddedInterpreter {
         // What one half of a sentence left open the other half has said.
         let placed: Vec<(u32, u32)> =
             u.requests.iter().filter(|r| r.kind != RequestKind::Unclear).map(|r| r.span).collect();
-        u.requests.retain(|r| {
-            r.kind != RequestKind::Unclear || !placed.iter().any(|p| read.same_sentence(p.0, r.span.0))
-        });
+        u.requests
+            .retain(|r| r.kind != RequestKind::Unclear || !placed.iter().any(|p| read.same_sentence(p.0, r.span.0)));
         for named in diagnoses::find(&read) {
             let kind = if named.committed { ActKind::Diagnose } else { ActKind::Consider };
             acts::push(&mut u.acts, kind, named.span);

@@ -311,7 +311,7 @@ impl Asker<'_, '_> {
                 Category::Ros => &[Category::Ros, Category::Hpi],
                 other => std::slice::from_ref(other),
             };
-            for c in more.iter().filter(|c| **c != Category::Family) {
+            for c in more.iter().filter(|c| **c != Category::Family || subjects[0].1 == Category::Family) {
                 if !categories.contains(c) {
                     categories.push(*c);
                 }
