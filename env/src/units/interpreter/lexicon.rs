@@ -100,7 +100,7 @@ const EVERYDAY: [&str; 12] = [
 ];
 
 /// Lines `key = phrase | phrase`; `#` begins a comment.
-fn lines(text: &'static str) -> impl Iterator<Item = (&'static str, Vec<&'static str>)> {
+pub(super) fn lines(text: &'static str) -> impl Iterator<Item = (&'static str, Vec<&'static str>)> {
     text.lines().filter(|l| !l.starts_with('#')).filter_map(|l| {
         let (key, phrases) = l.split_once('=')?;
         Some((key.trim(), phrases.split('|').map(str::trim).filter(|p| !p.is_empty()).collect()))

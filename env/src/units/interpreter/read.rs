@@ -212,8 +212,7 @@ impl<'a> Read<'a> {
                     && t.class == Class::Word
                     && self.tokens[i + 1].class == Class::Word
                     && last.is_some_and(|l| !w.subordinator.contains(&self.tokens[l].id));
-                let listed = self.is_any(i) && !matches!(prev.class, Class::Comma);
-                if joined && !listed || joined && self.is_any(i) || loose {
+                if joined || loose {
                     starts.push(i);
                     (words, wh_seen) = (0, false);
                 }
