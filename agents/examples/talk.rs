@@ -28,7 +28,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             break step;
         }
     };
-    for l in &o.dialogue {
+    for l in o.dialogue.iter() {
         println!("{:>8}  {}", l.speaker.word(), l.text);
     }
     println!("{:?} {:?} told {} unknown {:?}", step.status, step.reward, o.told.len(), o.unknown.len());
