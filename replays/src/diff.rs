@@ -1,6 +1,6 @@
 //! Two episodes side by side: where they part, and both stories in two columns.
 
-use crate::replay::first_difference;
+use crate::fields::first_difference;
 use crate::transcript::action_line;
 use bedside_env::{EpisodeLog, Event};
 use serde::Serialize;

@@ -2,6 +2,7 @@
 //! again on the logged actions and effects, and compares what it does event by event. Neither calls a model.
 
 use crate::error::LogError;
+use crate::fields::{first_difference, short};
 use crate::log::{Log, Logged};
 use crate::parallel;
 use bedside_env::event::ForkPoint;
@@ -347,70 +348,5 @@ fn likely_cause(name: &str, field: &str, live: Option<&str>) -> String {
         | ("reply_repaired", _) => unit("Factual Unit"),
         ("affect_moved" | "patient_replied" | "patient_opened", _) => unit("Affective Unit"),
         _ => "the engine's order of events changed".to_owned(),
-    }
-}
-
-/// Path and both values of the first field that differs, in the order of the first value's fields.
-pub fn first_difference<T: Serialize>(a: &T, b: &T) -> (String, String, String) {
-    let (a, b) = (serde_json::json!(a), serde_json::json!(b));
-    let mut path = String::new();
-    match differ(&a, &b, &mut path) {
-        Some((x, y)) => (if path.is_empty() { "/".to_owned() } else { path }, x, y),
-        None => ("/".to_owned(), short(&a), short(&b)),
-    }
-}
-
-fn differ(a: &serde_json::Value, b: &serde_json::Value, path: &mut String) -> Option<(String, String)> {
-    use serde_json::Value::{Array, Object};
-    let show = |v: Option<&serde_json::Value>| v.map_or("nothing".to_owned(), short);
-    let length = path.len();
-    match (a, b) {
-        (Object(x), Object(y)) => {
-            // Two different events: their names say more than a missing field.
-            if x.len() == 1 && y.len() == 1 && x.keys().ne(y.keys()) {
-                return Some((short(a), short(b)));
-            }
-            let more = y.keys().filter(|k| !x.contains_key(*k));
-            for key in x.keys().chain(more) {
-                path.push('/');
-                path.push_str(key);
-                match (x.get(key), y.get(key)) {
-                    (Some(v), Some(w)) => {
-                        if let Some(found) = differ(v, w, path) {
-                            return Some(found);
-                        }
-                    }
-                    (v, w) => return Some((show(v), show(w))),
-                }
-                path.truncate(length);
-            }
-            None
-        }
-        (Array(x), Array(y)) => {
-            for i in 0..x.len().max(y.len()) {
-                path.push_str(&format!("/{i}"));
-                match (x.get(i), y.get(i)) {
-                    (Some(v), Some(w)) => {
-                        if let Some(found) = differ(v, w, path) {
-                            return Some(found);
-                        }
-                    }
-                    (v, w) => return Some((show(v), show(w))),
-                }
-                path.truncate(length);
-            }
-            None
-        }
-        _ if a == b => None,
-        _ => Some((short(a), short(b))),
-    }
-}
-
-/// A value on one line, cut where nobody would read on.
-fn short(v: &serde_json::Value) -> String {
-    let text = v.to_string();
-    match text.char_indices().nth(400) {
-        Some((cut, _)) => format!("{}...", &text[..cut]),
-        None => text,
     }
 }

@@ -20,6 +20,9 @@ fn golden_playthroughs_are_as_they_were_and_none_is_missing() {
 
 #[test]
 fn a_missing_playthrough_and_a_changed_line_are_reported() {
+    if std::env::var_os("BEDSIDE_REGENERATE").is_some() {
+        return;
+    }
     let copy = folder();
     std::fs::create_dir(copy.path().join("records")).expect("a folder");
     for name in ["records/golden-uti.json", "records/golden-croup.json", "golden-uti.txt"] {

@@ -87,6 +87,6 @@ pub fn check(log: &Log, line: &str, units: &Units) -> Result<EpisodeId, LogError
     if ours == given && ours.reward.map(f64::to_bits) == given.reward.map(f64::to_bits) {
         return Ok(episode);
     }
-    let (field, a, b) = crate::replay::first_difference(&ours, &given);
+    let (field, a, b) = crate::fields::first_difference(&ours, &given);
     Err(LogError::Foreign(format!("the row is not the log's: {field} is {b}, the log says {a}")))
 }
