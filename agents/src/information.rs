@@ -8,14 +8,21 @@ use bedside_records::{Category, Topic};
 use std::collections::BTreeMap;
 
 /// Asked first: what any clinician needs whatever the belief says.
-const OPENING: [&str; 6] = [
+const OPENING: [&str; 9] = [
     "Hello, I'm the doctor looking after you today. I'm sorry you're not well. Can you tell me more about what has brought you in?",
     "That sounds hard. When did it start?",
     "What does it feel like?",
+    "Have you noticed anything else along with it?",
     "Do you have any medical conditions?",
     "Do you take any regular medicines?",
     "Are you allergic to anything?",
+    "Does anything run in your family?",
+    "Do you smoke or drink alcohol?",
 ];
+
+/// A patient who has not known this many answers has a record that the knowledge base did not make: then what can be seen and
+/// measured tells more than another question.
+const OPEN_RECORD: usize = 4;
 
 /// Turns by expected information until the belief is sure enough, or turns run out.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +54,11 @@ impl InformationGain {
             let open =
                 red_flags.iter().filter_map(|id| kb.finding(id)).find(|f| !settled(o, &Topic::new(f.id.clone())));
             return open.map_or_else(|| told::conclude(kb, Some(&belief), o), request);
+        }
+        if o.unknown.len() >= OPEN_RECORD
+            && let Some(look) = routine(o)
+        {
+            return look;
         }
         best_request(kb, o, &belief).unwrap_or_else(|| told::conclude(kb, Some(&belief), o))
     }
