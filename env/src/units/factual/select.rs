@@ -169,10 +169,29 @@ impl Selecting<'_, '_> {
         let Some(complaint) = &self.view.case.complaint else { return Vec::new() };
         let about = self.view.case.about(&complaint.subject).iter().copied();
         let untold = about.filter(|ix| self.fact(*ix).topic.aspect.is_some() && self.hidden(*ix) && self.tellable(*ix));
-        untold.take(limit).collect()
+        let sides: Vec<FactIx> = untold.take(limit).collect();
+        if sides.is_empty() { self.more_of_the_story(limit) } else { sides }
+    }
+
+    /// What else belongs to the story of the complaint: an imported record tells it fact by fact, without aspects. Only where
+    /// nothing was generated, for a generated patient's symptoms are waited for.
+    fn more_of_the_story(&self, limit: usize) -> Vec<FactIx> {
+        let case = self.view.case;
+        if case.record.diagnosis.condition.is_some() {
+            return Vec::new();
+        }
+        let open = |ix: &FactIx| {
+            let f = self.fact(*ix);
+            f.polarity == Polarity::Present && self.hidden(*ix) && self.tellable(*ix) && self.trust >= trust_needed(f)
+        };
+        case.filed(Category::Hpi).iter().copied().filter(open).take(limit).collect()
     }
 
     fn topic(&mut self, i: u16, topics: &[Topic], categories: &[Category], topic: &Topic, form: QuestionForm) {
+        // "Since when?" with no subject of its own is about what they came with.
+        let came_with = self.view.case.complaint.as_ref().filter(|_| topic.subject == "complaint");
+        let resolved = came_with.map(|c| Topic { subject: c.subject.clone(), aspect: topic.aspect });
+        let topic = resolved.as_ref().unwrap_or(topic);
         let mut hits = self.direct(topic, form);
         if hits.is_empty() {
             hits = self.by_words(topic, categories);
