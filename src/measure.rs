@@ -2,11 +2,11 @@
 //! ratios of one run.
 
 use bedside_env::seed::Seed;
+use bedside_env::units::Case;
 use bedside_env::units::{
     Affect, AffectiveUnit, Answer, DialogueContext, FactualUnit, Interpreter, PatientView, Selection, TerminationGate,
     Understanding, Units, Violation,
 };
-use bedside_env::units::Case;
 use bedside_env::{
     AutoresetMode, Decision, Ended, Ending, Env, EnvConfig, EnvError, Gym, Persona, ResetOptions, Step, VecEnv,
 };

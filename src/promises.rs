@@ -1,15 +1,13 @@
 //! The project's promises as functions of a list of cases: `bedside check` runs them small, the tests larger.
 
 use crate::leaks::{canaries_in, unearned, with_canaries};
-use crate::runner::{Job, Played, PlayError, play_all};
+use crate::runner::{Job, PlayError, Played, play_all};
 use crate::stats::{Interval, paired};
 use bedside_agents::{Doctor, doctor};
 use bedside_env::seed::Seed;
 use bedside_env::units::{Case, Units};
 use bedside_env::world::{chain, prefix};
-use bedside_env::{
-    AutoresetMode, Decision, Digest, Env, EnvConfig, Event, Gym, ResetOptions, VecEnv,
-};
+use bedside_env::{AutoresetMode, Decision, Digest, Env, EnvConfig, Event, Gym, ResetOptions, VecEnv};
 use bedside_replays::replay::{Mode, Outcome, ReplayConfig, replay_all};
 use bedside_replays::{Log, WriterPolicy};
 use std::sync::Arc;
@@ -89,13 +87,21 @@ pub fn replay(cases: &Cases, policies: &[&str], seeds: u64) -> Result<Promise, T
     let mut same = 0;
     let mut runs = Vec::new();
     for threads in [1, 2] {
-        let how = ReplayConfig { threads, scorer: config.scorer.clone(), ..ReplayConfig::new(Mode::ReExecute, Units::embedded()) };
+        let how = ReplayConfig {
+            threads,
+            scorer: config.scorer.clone(),
+            ..ReplayConfig::new(Mode::ReExecute, Units::embedded())
+        };
         let done = replay_all(&log, &how)?;
         same += done.iter().filter(|r| r.outcome == Outcome::Same).count();
         runs.push(done.into_iter().map(|r| (r.episode, r.digest, r.state, r.reward)).collect::<Vec<_>>());
     }
     let holds = same == 2 * n && runs[0] == runs[1] && runs[0].len() == n;
-    Ok(Promise { name: "replay", holds, figure: format!("{} of {} re-executions equal ({n} consultations, 1 and 2 threads)", same, 2 * n) })
+    Ok(Promise {
+        name: "replay",
+        holds,
+        figure: format!("{} of {} re-executions equal ({n} consultations, 1 and 2 threads)", same, 2 * n),
+    })
 }
 
 /// Something to say, the same for a seed and turn.
@@ -127,7 +133,11 @@ pub fn isolation(cases: &Cases, slots: usize, turns: u32) -> Result<Promise, Tro
         }
         same += usize::from(alone.log()? == batch.log(i)?);
     }
-    Ok(Promise { name: "isolation", holds: same == slots, figure: format!("{same} of {slots} seeds equal alone and in a shuffled batch") })
+    Ok(Promise {
+        name: "isolation",
+        holds: same == slots,
+        figure: format!("{same} of {slots} seeds equal alone and in a shuffled batch"),
+    })
 }
 
 /// Promise 3: at every turn of every consultation a fork has its parent's prefix, and the parent's actions reproduce the parent.
@@ -151,7 +161,8 @@ pub fn fork(cases: &Cases, consultations: usize) -> Result<Promise, Trouble> {
             .collect();
         for at in 0..turns.len() {
             gym.fork(job.case, log, at as u32, "same", None)?;
-            let prefix_equal = gym.fork_point().map(|f| f.prefix) == Some(chain(Digest::ZERO, prefix(&log.events, at as u32)));
+            let prefix_equal =
+                gym.fork_point().map(|f| f.prefix) == Some(chain(Digest::ZERO, prefix(&log.events, at as u32)));
             for turn in &turns[at..] {
                 gym.step(turn.clone().into())?;
             }
@@ -162,7 +173,11 @@ pub fn fork(cases: &Cases, consultations: usize) -> Result<Promise, Trouble> {
             same += usize::from(prefix_equal && equal);
         }
     }
-    Ok(Promise { name: "fork", holds: same == forks && forks > 0, figure: format!("{same} of {forks} forks equal their parent, at every turn of {consultations} consultations") })
+    Ok(Promise {
+        name: "fork",
+        holds: same == forks && forks > 0,
+        figure: format!("{same} of {forks} forks equal their parent, at every turn of {consultations} consultations"),
+    })
 }
 
 /// Promise 4: with every hidden string a canary, none reaches an observation before it is earned.
@@ -191,7 +206,11 @@ pub fn leaks(cases: &Cases) -> Result<Promise, Trouble> {
     }
     // A test in which no canary ever surfaces would prove nothing.
     let holds = leaked == 0 && observed > 0;
-    Ok(Promise { name: "leaks", holds, figure: format!("{leaked} canaries unearned, {observed} earned, in {turns} turns on {} records", marked.len()) })
+    Ok(Promise {
+        name: "leaks",
+        holds,
+        figure: format!("{leaked} canaries unearned, {observed} earned, in {turns} turns on {} records", marked.len()),
+    })
 }
 
 /// Probes must stay below the honest checklist by at least this much.
@@ -215,7 +234,8 @@ pub fn order(cases: &Cases, seeds: u64, probes: bool) -> Result<Promise, Trouble
         })
         .collect();
     let mean = |s: &[f64]| s.iter().sum::<f64>() / s.len().max(1) as f64;
-    let above = |a: usize, b: usize| paired(&scores[a], &scores[b]).unwrap_or(Interval { mean: 0.0, lo: 0.0, hi: 0.0, n: 0 });
+    let above =
+        |a: usize, b: usize| paired(&scores[a], &scores[b]).unwrap_or(Interval { mean: 0.0, lo: 0.0, hi: 0.0, n: 0 });
     let climbs = above(1, 0).lo > 0.0 && above(2, 1).lo > 0.0 && above(3, 2).hi >= 0.0;
     let worst_probe = (4..names.len()).map(|i| above(1, i).lo).fold(f64::INFINITY, f64::min);
     let holds = climbs && worst_probe >= if probes { PROBE_MARGIN } else { f64::NEG_INFINITY };

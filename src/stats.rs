@@ -22,9 +22,8 @@ pub fn bootstrap(values: &[f64]) -> Option<Interval> {
     }
     let mean = |sum: f64| sum / values.len() as f64;
     let mut draw = Draw::new(Seed(2025), b"interval", values.len() as u32, Purpose::Bootstrap);
-    let mut means: Vec<f64> = (0..RESAMPLES)
-        .map(|_| mean((0..values.len()).map(|_| values[draw.below(values.len())]).sum()))
-        .collect();
+    let mut means: Vec<f64> =
+        (0..RESAMPLES).map(|_| mean((0..values.len()).map(|_| values[draw.below(values.len())]).sum())).collect();
     means.sort_by(f64::total_cmp);
     let at = |q: f64| means[((RESAMPLES - 1) as f64 * q).round() as usize];
     Some(Interval { mean: mean(values.iter().sum()), lo: at(0.025), hi: at(0.975), n: values.len() })

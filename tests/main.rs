@@ -1,5 +1,6 @@
 //! Promises that cross crates, a module each. Names are sentences; `README.md` says how to run them.
 
+mod cli;
 mod conformance;
 mod determinism;
 mod fixtures;

@@ -16,6 +16,7 @@ pub mod seed {
     //! Counted randomness, shared with the record generator.
     pub use bedside_records::seed::*;
 }
+pub mod simulator_metrics;
 pub mod step;
 pub mod units;
 pub mod vec_env;

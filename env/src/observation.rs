@@ -57,10 +57,11 @@ pub struct Observation {
     pub age_months: Option<u32>,
     pub sex: bedside_records::Sex,
     pub chief_complaint: Arc<str>,
-    pub dialogue: Vec<Line>,
-    pub told: Vec<Arc<Told>>,
+    /// Shared with the environment until either side changes it; read it like a slice.
+    pub dialogue: Arc<Vec<Line>>,
+    pub told: Arc<Vec<Arc<Told>>>,
     /// Topics asked about that the patient could not answer, in the order asked.
-    pub unknown: Vec<Topic>,
+    pub unknown: Arc<Vec<Topic>>,
     pub status: Status,
 }
 

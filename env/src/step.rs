@@ -177,8 +177,8 @@ impl Step {
 }
 
 /// Named measures with fixed keys, [`Metrics::KEYS`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Metrics(BTreeMap<String, Option<f64>>);
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Metrics([Option<f64>; 14]);
 
 impl Metrics {
     /// HealthBench's five axes, then what every consultation has.
@@ -199,28 +199,40 @@ impl Metrics {
         "patience",
     ];
 
+    fn at(key: &str) -> Option<usize> {
+        Metrics::KEYS.iter().position(|k| *k == key)
+    }
+
     pub fn get(&self, key: &str) -> Option<f64> {
-        self.0.get(key).copied().flatten()
+        Metrics::at(key).and_then(|i| self.0[i])
     }
 
     /// Sets a known key; other keys are refused, so that every case has the same ones.
     pub fn set(&mut self, key: &str, value: Option<f64>) -> Result<(), String> {
-        match self.0.get_mut(key) {
-            Some(slot) => {
-                *slot = value;
-                Ok(())
-            }
-            None => Err(format!("`{key}` is not a metric; one of {}", Metrics::KEYS.join(", "))),
-        }
+        let at =
+            Metrics::at(key).ok_or_else(|| format!("`{key}` is not a metric; one of {}", Metrics::KEYS.join(", ")))?;
+        self.0[at] = value;
+        Ok(())
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = (&str, Option<f64>)> {
-        self.0.iter().map(|(k, v)| (k.as_str(), *v))
+    /// In the order of [`Metrics::KEYS`].
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, Option<f64>)> + '_ {
+        Metrics::KEYS.into_iter().zip(self.0)
     }
 }
 
-impl Default for Metrics {
-    fn default() -> Self {
-        Metrics(Metrics::KEYS.iter().map(|k| ((*k).to_owned(), None)).collect())
+impl Serialize for Metrics {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_map(self.iter())
+    }
+}
+
+impl<'de> Deserialize<'de> for Metrics {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let mut metrics = Metrics::default();
+        for (key, value) in BTreeMap::<String, Option<f64>>::deserialize(d)? {
+            metrics.set(&key, value).map_err(serde::de::Error::custom)?;
+        }
+        Ok(metrics)
     }
 }

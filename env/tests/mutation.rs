@@ -1,6 +1,8 @@
 //! A mutated Affective Unit plants leaks, contradictions and fabrications; the Factual Unit must find them on the text alone,
 //! and nothing in the drafts of the unmutated one.
 
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests may read a clock and the environment")]
+
 mod common;
 
 use bedside_env::event::FactIx;
@@ -182,7 +184,7 @@ fn world() -> u64 {
 fn cases() -> Vec<Arc<Case>> {
     let mut cases = patients();
     let first = world() * 1000;
-    cases.extend((first..first + 40).map(assembled));
+    cases.extend((first..first + 40).map(generated));
     cases
 }
 

@@ -1,5 +1,7 @@
 //! What the embedded patient tells, keeps back, feels and how it sounds.
 
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests may read a clock and the environment")]
+
 mod common;
 
 use bedside_env::Persona;
@@ -175,7 +177,7 @@ fn curt_behaviour_costs_trust_and_patience_and_feeling_types_mind_more() {
 
 #[test]
 fn twenty_five_courteous_questions_never_use_up_the_patience() {
-    let case = assembled(3);
+    let case = generated(3);
     for mbti in Mbti::all() {
         for emotion in Emotion::ALL {
             for literacy in Literacy::ALL {
@@ -194,7 +196,7 @@ fn twenty_five_courteous_questions_never_use_up_the_patience() {
 #[test]
 fn replies_have_no_seams() {
     let mut replies = Vec::new();
-    for (n, case) in patients().into_iter().chain((0..10).map(assembled)).enumerate() {
+    for (n, case) in patients().into_iter().chain((0..10).map(generated)).enumerate() {
         for seed in 0..60u64 {
             let mut s = Scene::new(&case, persona(&case, seed * 31 + n as u64), seed);
             replies.push(Units::embedded().affective.open(&s.view()));
@@ -236,7 +238,7 @@ fn replies_have_no_seams() {
 
 #[test]
 fn the_same_phrase_does_not_open_every_answer_and_personas_sound_different() {
-    let case = assembled(2);
+    let case = generated(2);
     let mut openers: Vec<String> = Vec::new();
     let mut s = Scene::new(&case, plain(), 9);
     for n in 0..20 {
@@ -297,7 +299,7 @@ fn types_and_walks_of_life_show() {
 
 #[test]
 fn yes_and_no_agree_with_the_record() {
-    for case in patients().into_iter().chain((0..6).map(assembled)) {
+    for case in patients().into_iter().chain((0..6).map(generated)) {
         for (n, fact) in case.record.facts.iter().enumerate() {
             if matches!(fact.category, Category::Exam | Category::Test) || fact.topic.aspect.is_some() {
                 continue;
@@ -351,4 +353,189 @@ fn a_faulty_draft_is_repaired_and_passes() {
         assert!(units.factual.check(fine, &selection, &s.view()).is_empty(), "{fine}");
     }
     assert_eq!(units.factual.repair("", &[], &Selection::default(), &s.view()), "All right.");
+}
+
+/// Drafts as a language model words them: what was told in other words, and the same with a fault worked in.
+const FREE_WORDING: [(&str, &str, &str, &str); 22] = [
+    (
+        "heart_attack",
+        "chest_pain/onset",
+        "It started about two hours ago, doctor. I was out shovelling snow at the time.",
+        "It started about two hours ago, and my brother had bypass surgery at 49.",
+    ),
+    (
+        "heart_attack",
+        "chest_pain/radiation",
+        "Yes, it goes up into my jaw and down my left arm.",
+        "It goes into my jaw and my right arm.",
+    ),
+    (
+        "heart_attack",
+        "soc_smoker",
+        "I'm afraid I do smoke, about twenty cigarettes a day. I know I should stop.",
+        "I smoke about forty cigarettes a day.",
+    ),
+    ("heart_attack", "vomiting", "No, I've not vomited at all.", "Yes, I've vomited a couple of times."),
+    (
+        "heart_attack",
+        "pmh_diabetes_t2",
+        "I have type 2 diabetes. I've had it for twelve years now.",
+        "I have type 2 diabetes and I take metformin for it.",
+    ),
+    (
+        "osteoarthritis_knee",
+        "knee_trouble/aggravating",
+        "Going down the stairs is the worst, to be honest with you.",
+        "Going up hills is fine, it's kneeling on concrete that hurts.",
+    ),
+    (
+        "osteoarthritis_knee",
+        "all_penicillin",
+        "Yes, I can't have penicillin. It brings me out in hives.",
+        "No, I'm not allergic to penicillin.",
+    ),
+    (
+        "osteoarthritis_knee",
+        "own_home",
+        "I live on my own, in a flat on the third floor. There's no lift unfortunately.",
+        "I live with my husband in a bungalow.",
+    ),
+    (
+        "osteoarthritis_knee",
+        "med_amlodipine",
+        "I'm on amlodipine, 5 mg, every morning.",
+        "I'm on amlodipine, 10 mg, every morning.",
+    ),
+    (
+        "depression",
+        "own_job",
+        "I'm a teacher. I teach chemistry at a secondary school.",
+        "I teach chemistry, but I've been signed off since my husband walked out.",
+    ),
+    ("depression", "weight_loss", "Yes, I've lost six kilograms without trying.", "Yes, I've lost nine kilograms."),
+    (
+        "appendicitis",
+        "abdominal_pain/location",
+        "It's moved, it's down on the right now.",
+        "It's moved down to the left.",
+    ),
+    ("appendicitis", "vomiting", "Yes, twice. I threw up twice.", "I threw up twice and I've had diarrhoea as well."),
+    (
+        "appendicitis",
+        "own_tonsils",
+        "Only my tonsils, I had them out when I was seven.",
+        "I had my tonsils and my appendix out.",
+    ),
+    (
+        "migraine",
+        "own_zigzag",
+        "Yes! I see these zigzag lines beforehand.",
+        "Yes, zigzag lines, and my mum had bad heads as well.",
+    ),
+    (
+        "migraine",
+        "headache/duration",
+        "They last around ten hours each time.",
+        "They last around three days each time.",
+    ),
+    (
+        "gonorrhoea",
+        "own_discharge",
+        "There is some discharge, yes. It's thick and yellow.",
+        "There's discharge, and I've slept with three new men.",
+    ),
+    (
+        "stroke_wife",
+        "own_speech",
+        "My words came out all slurred, yes.",
+        "My words came out slurred and my face drooped.",
+    ),
+    ("pyelonephritis", "own_stones", "No, I've never had kidney stones.", "I had a kidney stone once, years ago."),
+    (
+        "bronchiolitis",
+        "own_feeding",
+        "She's only taking about half of her usual milk.",
+        "She's taking half her milk and she's gone a bit blue.",
+    ),
+    (
+        "hyperthyroid",
+        "tremor",
+        "My hands do tremble, yes, like when I pour the tea.",
+        "My hands tremble, and I think it's an overactive thyroid.",
+    ),
+    ("gout_farmer", "own_naproxen", "I had naproxen once and my face puffed up.", "No allergies that I know of."),
+];
+
+#[test]
+fn free_wording_passes_and_faults_in_it_are_found() {
+    let units = Units::embedded();
+    let (mut alarms, mut missed) = (Vec::new(), Vec::new());
+    for (id, topic, fine, faulty) in FREE_WORDING {
+        let mut s = patient(id);
+        s.affect.trust = 100;
+        let u = turn(&[ActKind::Ask], &[about(topic)]);
+        s.begin(&u);
+        let selection = units.factual.select(&u, &s.view());
+        let faults = units.factual.check(fine, &selection, &s.view());
+        if !faults.is_empty() {
+            alarms.push(format!("{fine} <- {faults:?}"));
+        }
+        if units.factual.check(faulty, &selection, &s.view()).is_empty() {
+            missed.push(faulty);
+        }
+    }
+    println!("free wording: {} alarms, {} missed of {}", alarms.len(), missed.len(), FREE_WORDING.len());
+    println!("{alarms:#?}\n{missed:#?}");
+    assert!(missed.len() <= 2 && alarms.len() <= 4, "{missed:?} {alarms:?}");
+}
+
+/// Time of the units on a typical turn: `cargo test --release -p bedside-env --test patient -- --ignored --nocapture time`.
+#[test]
+#[ignore = "measures time; run it alone, in release"]
+fn time_of_a_turn() {
+    let units = Units::embedded();
+    let cases: Vec<_> = (0..20).map(generated).collect();
+    let scenes: Vec<(Scene, bedside_env::units::Understanding)> = (0..400u64)
+        .map(|n| {
+            let case = &cases[(n % 20) as usize];
+            let mut s = Scene::new(case, persona(case, n), n);
+            let at = |k: u64| FactIx(((n * 7 + k * 31) % case.record.facts.len() as u64) as u16);
+            s.turn(&turn(&[ActKind::Ask], &[question_for(case, at(1))]));
+            let u = turn(&[ActKind::Ask], &[question_for(case, at(2))]);
+            s.begin(&u);
+            (s, u)
+        })
+        .collect();
+    let mut spent = [0u128; 4];
+    let rounds = 200;
+    let mut n = 0;
+    for _ in 0..rounds {
+        for (s, u) in &scenes {
+            let view = s.view();
+            let t0 = std::time::Instant::now();
+            let selection = units.factual.select(u, &view);
+            let t1 = std::time::Instant::now();
+            std::hint::black_box(units.affective.feel(u, &selection, &view));
+            let t2 = std::time::Instant::now();
+            let bedside_env::units::Answer::Ready(text) = units.affective.voice(u, &selection, &view) else { continue };
+            let t3 = std::time::Instant::now();
+            n += units.factual.check(&text, &selection, &view).len();
+            let t4 = std::time::Instant::now();
+            for (i, d) in [t1 - t0, t2 - t1, t3 - t2, t4 - t3].iter().enumerate() {
+                spent[i] += d.as_nanos();
+            }
+        }
+    }
+    let per = spent.map(|s| s as f64 / (rounds * scenes.len()) as f64);
+    println!(
+        "ns a turn: select {:.0}, feel {:.0}, voice {:.0}, check {:.0}, together {:.0}; faults {n}",
+        per[0],
+        per[1],
+        per[2],
+        per[3],
+        per.iter().sum::<f64>()
+    );
+    let bytes: usize = cases.iter().map(|c| c.index_bytes()).sum::<usize>() / cases.len();
+    let facts: usize = cases.iter().map(|c| c.record.facts.len()).sum::<usize>() / cases.len();
+    println!("look-ups per case: {bytes} bytes for {facts} facts");
 }

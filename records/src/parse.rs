@@ -286,7 +286,7 @@ impl Parser {
     }
 
     fn topic(&mut self, v: &Value, path: &str) {
-        if !v.as_str().is_some_and(|s| s.parse::<Topic>().is_ok()) {
+        if v.as_str().is_none_or(|s| s.parse::<Topic>().is_err()) {
             let aspects: Vec<&str> = Aspect::ALL.iter().map(|a| a.word()).collect();
             let hint = format!("\"chest_pain\" or \"chest_pain/onset\"; aspects are {}", aspects.join(", "));
             self.push(path, "a topic", describe(v), hint);

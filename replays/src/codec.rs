@@ -67,7 +67,13 @@ pub struct Chunk {
 }
 
 /// Encodes the events of one turn; returns the stored bytes and their hash.
-pub fn encode_chunk(episode: EpisodeId, chunk: u32, first: u32, previous: Digest, events: &[Event]) -> (Vec<u8>, Digest) {
+pub fn encode_chunk(
+    episode: EpisodeId,
+    chunk: u32,
+    first: u32,
+    previous: Digest,
+    events: &[Event],
+) -> (Vec<u8>, Digest) {
     let header = ChunkHeader { schema: SCHEMA, episode, chunk, first, events: events.len() as u32, previous };
     seal_chunk(&header, |out| pack_into(out, events))
 }
@@ -156,7 +162,8 @@ fn upcast_payload(header: &ChunkHeader, payload: &[u8]) -> Result<Vec<Event>, Co
         .collect::<Result<_, _>>()
         .map_err(CodecError::Payload)?;
     let mut bytes = Vec::with_capacity(payload.len() + 64);
-    rmpv::encode::write_value(&mut bytes, &rmpv::Value::Array(today)).map_err(|e| CodecError::Payload(e.to_string()))?;
+    rmpv::encode::write_value(&mut bytes, &rmpv::Value::Array(today))
+        .map_err(|e| CodecError::Payload(e.to_string()))?;
     unpack(&bytes)
 }
 
@@ -251,9 +258,9 @@ fn pack_into<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
 }
 
 fn unpack<T: DeserializeOwned>(payload: &[u8]) -> Result<T, CodecError> {
-    let mut d = rmp_serde::Deserializer::from_read_ref(payload);
+    let mut d = rmp_serde::Deserializer::new(std::io::Cursor::new(payload));
     let value = T::deserialize(&mut d).map_err(|e| CodecError::Payload(e.to_string()))?;
-    let rest = d.get_ref().len();
+    let rest = payload.len().saturating_sub(d.position() as usize);
     if rest != 0 {
         return Err(CodecError::Trailing(rest));
     }

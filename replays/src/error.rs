@@ -66,9 +66,7 @@ pub enum LogError {
     NoEpisode(EpisodeId),
     #[error("episode {episode} lacks event {event} and what follows\nhint: run verify; restore the log from a copy")]
     Torn { episode: EpisodeId, event: u32 },
-    #[error(
-        "the log does not hold record {0}\nhint: run verify; a whole log holds every record that was played in it"
-    )]
+    #[error("the log does not hold record {0}\nhint: run verify; a whole log holds every record that was played in it")]
     NoRecord(String),
     #[error("episode {episode}: {source}")]
     Restore { episode: EpisodeId, source: RestoreError },

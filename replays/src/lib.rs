@@ -6,7 +6,11 @@
 #![forbid(unsafe_code)]
 
 pub mod codec;
+pub mod diff;
 pub mod error;
+pub mod export;
+pub mod fork;
+pub mod golden;
 pub mod heads;
 mod lock;
 pub mod log;
@@ -14,18 +18,24 @@ pub mod mem;
 pub mod parallel;
 pub mod recording;
 pub mod replay;
+pub mod rescore;
 pub mod sled_store;
 pub mod store;
+pub mod transcript;
 pub mod upcast;
 pub mod verify;
 pub mod writer;
 
+pub use diff::{EpisodeDiff, diff, side_by_side};
 pub use error::{LogError, StoreError};
+pub use fork::{open_fork, prove_forks};
 pub use log::{Log, Logged};
 pub use mem::MemStore;
 pub use recording::{Head, Recording, Seal, StoredCard, StoredTrace};
 pub use replay::{Divergence, Mode, Outcome, ReplayConfig, Replayed, replay, replay_all};
+pub use rescore::{Rescored, rescore};
 pub use sled_store::SledStore;
 pub use store::{EventStore, StoreStats};
+pub use transcript::render;
 pub use verify::{Finding, VerifyReport, verify, verify_folder};
 pub use writer::{Ack, LogHandle, LogWriter, WriterPolicy};

@@ -44,7 +44,8 @@ impl LogLock {
             Err(TryLockError::Error(e)) => return Err(fail(e)),
         }
         // Who holds it is a courtesy to the reader of an error; a full disk must not turn it into a failure of its own.
-        let _ = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| write!(file, "process {}", std::process::id()));
+        let _ =
+            file.set_len(0).and_then(|()| file.rewind()).and_then(|()| write!(file, "process {}", std::process::id()));
         Ok(LogLock { _file: file })
     }
 }

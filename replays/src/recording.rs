@@ -4,9 +4,9 @@ use crate::codec::{self, Kind, SCHEMA};
 use crate::store::{CardKey, EventStore, Shelf, trace_key};
 use crate::{LogError, StoreError};
 use bedside_env::event::Opening;
+use bedside_env::seed::Seed;
 use bedside_env::step::Metrics;
 use bedside_env::units::Case;
-use bedside_env::seed::Seed;
 use bedside_env::verifier::Scorer;
 use bedside_env::{Digest, EpisodeId, EpisodeLog, Event, Gym, Reward, Scorecard, Status, Step, TokenTrace};
 use bedside_records::RecordId;
@@ -118,10 +118,7 @@ impl Recording {
     fn opening(&self) -> Result<&Opening, LogError> {
         match self.log.events.first() {
             Some(Event::ConsultationOpened(o)) => Ok(o),
-            _ => Err(LogError::Restore {
-                episode: self.log.episode,
-                source: bedside_env::RestoreError::NoOpening,
-            }),
+            _ => Err(LogError::Restore { episode: self.log.episode, source: bedside_env::RestoreError::NoOpening }),
         }
     }
 

@@ -147,8 +147,20 @@ fn one(log: &Log, episode: EpisodeId, ward: &mut Ward, cases: &Cases<'_>, config
         let current = logged.head.schema == crate::codec::SCHEMA;
         let sums = [
             ("digest", seal.digest.hex(), out.digest.hex(), "the log was changed; run verify", current),
-            ("status", format!("{:?}", Ok::<_, WardError>(seal.status)), format!("{status:?}"), "the seal was written for another state", true),
-            ("state", seal.state.hex(), out.state.hex(), "`apply` or the state's checksum changed without a new engine version", current),
+            (
+                "status",
+                format!("{:?}", Ok::<_, WardError>(seal.status)),
+                format!("{status:?}"),
+                "the seal was written for another state",
+                true,
+            ),
+            (
+                "state",
+                seal.state.hex(),
+                out.state.hex(),
+                "`apply` or the state's checksum changed without a new engine version",
+                current,
+            ),
         ];
         for (field, a, b, cause, compare) in sums {
             if compare && a != b {
@@ -329,9 +341,8 @@ fn likely_cause(name: &str, field: &str, live: Option<&str>) -> String {
             "a unit that asks for effects was put in or taken out".to_owned()
         }
         ("utterance_understood" | "action_rejected", _) => unit("Interpreter"),
-        ("consultation_terminated" | "assessment_given", _) | (_, Some("consultation_terminated" | "assessment_given")) => {
-            unit("Termination Gate")
-        }
+        ("consultation_terminated" | "assessment_given", _)
+        | (_, Some("consultation_terminated" | "assessment_given")) => unit("Termination Gate"),
         ("fact_disclosed" | "fact_withheld" | "topic_unknown" | "finding_revealed" | "result_returned", _)
         | ("reply_repaired", _) => unit("Factual Unit"),
         ("affect_moved" | "patient_replied" | "patient_opened", _) => unit("Affective Unit"),

@@ -5,7 +5,7 @@ use crate::heads::{self, Entry, Heads, HeadsFile, Listed, Tip};
 use crate::lock::{LogLock, retry};
 use crate::store::{Durable, EventStore, HEAD, Shelf, Staged, StoreStats, Visit, card_digest, chunk_key, split_key};
 use bedside_env::EpisodeId;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -65,6 +65,7 @@ impl SledStore {
             Ok((tip, mut repairs)) => {
                 let mut file = HeadsFile::open(&heads_path, tip)?;
                 let found = heads::decode(&HeadsFile::read(&heads_path)?);
+                sweep(&trees, folder, &pending, &found)?;
                 let lost = unlisted(&trees, folder, &pending, &found)?;
                 if !lost.is_empty() {
                     file.append(&lost)?;
@@ -111,8 +112,12 @@ impl SledStore {
         if let Some(last) = self.staged.last(episode) {
             return Ok(Some(last));
         }
-        let range = chunk_key(episode, 0)..=chunk_key(episode, HEAD);
-        match self.trees.ev.range(range).next_back() {
+        self.stored_last(episode, HEAD)
+    }
+
+    /// The last stored chunk number up to `end`; a value lies under the number of its last chunk.
+    fn stored_last(&self, episode: EpisodeId, end: u32) -> Result<Option<u32>, StoreError> {
+        match self.trees.ev.range(chunk_key(episode, 0)..=chunk_key(episode, end)).next_back() {
             None => Ok(None),
             Some(item) => Ok(split_key(&item.map_err(|e| self.fail(e))?.0).map(|(_, c)| c)),
         }
@@ -121,13 +126,20 @@ impl SledStore {
     /// One group: values, barrier, chain of heads, in this order. A crash between any two leaves whole, unacknowledged
     /// episodes at worst.
     fn write(&mut self, staged: Staged) -> Result<Durable, StoreError> {
-        let mut entries_chunks = std::collections::BTreeMap::new();
+        let mut entries_chunks = BTreeMap::new();
         for episode in &staged.sealed {
-            let stored = self.trees.ev.range(chunk_key(*episode, 0)..chunk_key(*episode, HEAD)).count();
-            let staged_now = staged.chunks.range((*episode, 0)..(*episode, HEAD)).count();
-            entries_chunks.insert(*episode, (stored + staged_now) as u32);
+            let fresh = staged.chunks.range((*episode, 0)..(*episode, HEAD)).next_back().map(|((_, c), _)| *c);
+            let last = match fresh {
+                Some(last) => Some(last),
+                None => self.stored_last(*episode, HEAD - 1)?,
+            };
+            entries_chunks.insert(*episode, last.map_or(0, |c| c + 1));
         }
         let entries = staged.entries(|e| entries_chunks.get(&e).copied().unwrap_or(0));
+        // The group's entries go into the store before its values: should the process die before heads.log has them, the
+        // next opening lists what is whole.
+        let before = self.heads.as_ref().map(|h| h.tip).unwrap_or_default();
+        self.trees.meta.insert(TIP, remember(before, &entries)).map_err(|e| self.fail(e))?;
         for shelf in Shelf::ALL {
             let mut batch = sled::Batch::default();
             let mut any = false;
@@ -141,17 +153,23 @@ impl SledStore {
                 self.trees.shelf(shelf).apply_batch(batch).map_err(|e| self.fail(e))?;
             }
         }
-        // The group's entries go into the store before its values: should the process die before heads.log has them, the
-        // next opening lists what is whole.
-        let before = self.heads.as_ref().map(|h| h.tip).unwrap_or_default();
-        self.trees.meta.insert(TIP, remember(before, &entries)).map_err(|e| self.fail(e))?;
         // An episode's chunks and its head go in one batch: whole or not at all.
         let mut items = staged.chunks.iter().peekable();
         while let Some(((episode, no), value)) = items.next() {
             let mut batch = sled::Batch::default();
-            batch.insert(&chunk_key(*episode, *no)[..], value.as_slice());
-            while let Some(((_, no), value)) = items.next_if(|((e, _), _)| e == episode) {
-                batch.insert(&chunk_key(*episode, *no)[..], value.as_slice());
+            let (mut last, mut framed) = (*no, Vec::new());
+            if *no != HEAD {
+                frame(&mut framed, value);
+                while let Some(((_, no), value)) = items.next_if(|((e, n), _)| e == episode && *n != HEAD) {
+                    frame(&mut framed, value);
+                    last = *no;
+                }
+                batch.insert(&chunk_key(*episode, last)[..], framed);
+            } else {
+                batch.insert(&chunk_key(*episode, HEAD)[..], value.as_slice());
+            }
+            if let Some((_, head)) = items.next_if(|((e, _), _)| e == episode) {
+                batch.insert(&chunk_key(*episode, HEAD)[..], head.as_slice());
             }
             self.trees.ev.apply_batch(batch).map_err(|e| self.fail(e))?;
         }
@@ -183,6 +201,29 @@ impl SledStore {
         self.synced_blobs = now;
         Ok(())
     }
+}
+
+/// Chunks that are committed together share one value, each behind its length: one key a consultation, not one a turn, which is
+/// what sled is fast at.
+fn frame(out: &mut Vec<u8>, chunk: &[u8]) {
+    out.extend((chunk.len() as u32).to_be_bytes());
+    out.extend(chunk);
+}
+
+/// The chunks of a value. What does not frame comes as it is, for the codec to refuse.
+fn unframe(mut value: &[u8]) -> Vec<&[u8]> {
+    let mut out = Vec::new();
+    while !value.is_empty() {
+        let framed =
+            value.split_first_chunk::<4>().and_then(|(n, rest)| rest.split_at_checked(u32::from_be_bytes(*n) as usize));
+        let Some((chunk, rest)) = framed else {
+            out.push(value);
+            break;
+        };
+        out.push(chunk);
+        value = rest;
+    }
+    out
 }
 
 fn open_trees(folder: &Path) -> Result<Trees, StoreError> {
@@ -284,6 +325,25 @@ fn unlisted(trees: &Trees, folder: &Path, pending: &[Entry], found: &Heads) -> R
     Ok(out)
 }
 
+/// Takes away traces and cards whose episode a crash kept out of the store. Nothing acknowledged is touched.
+fn sweep(trees: &Trees, folder: &Path, pending: &[Entry], found: &Heads) -> Result<(), StoreError> {
+    let fail = |e: sled::Error| sled_error(folder, e);
+    for entry in pending.iter().filter(|e| e.kind == Listed::Episode && !found.entries.contains(e)) {
+        guard(folder, || {
+            if trees.ev.get(chunk_key(entry.episode, HEAD)).map_err(fail)?.is_some() {
+                return Ok(());
+            }
+            for tree in [&trees.traces, &trees.cards] {
+                for key in tree.scan_prefix(entry.episode.0.to_be_bytes()).keys() {
+                    tree.remove(key.map_err(fail)?).map_err(fail)?;
+                }
+            }
+            Ok(())
+        })?;
+    }
+    Ok(())
+}
+
 impl EventStore for SledStore {
     fn append(&mut self, episode: EpisodeId, expected: u32, chunk: Vec<u8>) -> Result<(), StoreError> {
         Staged::check(episode, self.last(episode)?, expected)?;
@@ -333,7 +393,13 @@ impl EventStore for SledStore {
                 let (key, value) = item.map_err(|e| self.fail(e))?;
                 match split_key(&key) {
                     Some((_, HEAD)) => return Ok(Some(value.to_vec())),
-                    Some(_) if !stopped => stopped = visit(&key, &value) == ControlFlow::Break(()),
+                    Some((_, last)) if !stopped => {
+                        let chunks = unframe(&value);
+                        let first = last.wrapping_sub(chunks.len() as u32).wrapping_add(1);
+                        stopped = chunks.iter().enumerate().any(|(i, chunk)| {
+                            visit(&chunk_key(episode, first.wrapping_add(i as u32)), chunk) == ControlFlow::Break(())
+                        });
+                    }
                     _ => {}
                 }
             }
@@ -345,9 +411,7 @@ impl EventStore for SledStore {
         if let Some(value) = self.staged.sheets.get(&(shelf, key.to_vec())) {
             return Ok(Some(value.clone()));
         }
-        guard(&self.folder, || {
-            Ok(self.trees.shelf(shelf).get(key).map_err(|e| self.fail(e))?.map(|v| v.to_vec()))
-        })
+        guard(&self.folder, || Ok(self.trees.shelf(shelf).get(key).map_err(|e| self.fail(e))?.map(|v| v.to_vec())))
     }
 
     fn scan(&self, shelf: Shelf, prefix: &[u8], visit: Visit<'_>) -> Result<(), StoreError> {

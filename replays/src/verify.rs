@@ -145,7 +145,12 @@ pub fn verify_store(store: &dyn EventStore, threads: usize) -> VerifyReport {
     match store.strangers() {
         Ok(keys) => {
             for key in keys {
-                say(None, None, Fault::Foreign, format!("the event tree has a key of {} bytes; chunk keys have 20", key.len()));
+                say(
+                    None,
+                    None,
+                    Fault::Foreign,
+                    format!("the event tree has a key of {} bytes; chunk keys have 20", key.len()),
+                );
             }
         }
         Err(e) => say(None, None, Fault::Store, e.to_string()),
@@ -158,7 +163,8 @@ pub fn verify_store(store: &dyn EventStore, threads: usize) -> VerifyReport {
     let all: Vec<EpisodeId> =
         stored.iter().chain(listed.keys()).copied().collect::<BTreeSet<_>>().into_iter().collect();
     let here: BTreeSet<EpisodeId> = stored.into_iter().collect();
-    let checked = parallel::ordered(&all, threads, || (), |(), id| check_episode(store, *id, listed.get(id), here.contains(id)));
+    let checked =
+        parallel::ordered(&all, threads, || (), |(), id| check_episode(store, *id, listed.get(id), here.contains(id)));
     for one in checked {
         report.episodes += u64::from(one.findings.is_empty());
         report.events += one.events;
@@ -183,10 +189,15 @@ struct Checked {
 
 fn check_episode(store: &dyn EventStore, episode: EpisodeId, listed: Option<&Entry>, here: bool) -> Checked {
     let mut out = Checked::default();
-    let mut say = |event, fault, what: String| out.findings.push(Finding { episode: Some(episode), event, fault, what });
+    let mut say =
+        |event, fault, what: String| out.findings.push(Finding { episode: Some(episode), event, fault, what });
     if !here {
         let chunks = listed.map_or(0, |l| l.chunks);
-        say(Some(0), Fault::Missing, format!("it was acknowledged with {chunks} chunks, and the store has nothing of it"));
+        say(
+            Some(0),
+            Fault::Missing,
+            format!("it was acknowledged with {chunks} chunks, and the store has nothing of it"),
+        );
         return out;
     }
     let logged = match log::read(store, episode) {
@@ -245,7 +256,8 @@ fn check_episode(store: &dyn EventStore, episode: EpisodeId, listed: Option<&Ent
                 traces += 1;
                 let said = events.iter().position(|e| matches!(e, Event::ActionTaken { turn, .. } if *turn == t.turn));
                 let digest = Digest::of("token trace", &t.trace);
-                let joins = matches!(said.map(|i| &events[i]), Some(Event::ActionTaken { trace: Some(d), .. }) if *d == digest);
+                let joins =
+                    matches!(said.map(|i| &events[i]), Some(Event::ActionTaken { trace: Some(d), .. }) if *d == digest);
                 if !joins {
                     faults.push((said, format!("the token trace of turn {} is not the one its action names", t.turn)));
                 }

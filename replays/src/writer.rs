@@ -25,6 +25,9 @@ impl Default for WriterPolicy {
     }
 }
 
+/// A group grows to this many times its size while more is waiting in the channel.
+const STRETCH: usize = 8;
+
 type Answer = Result<(), StoreError>;
 
 enum Message {
@@ -130,7 +133,8 @@ struct Worker {
 impl Worker {
     fn run(mut self, messages: &Receiver<Message>) {
         loop {
-            let patience = self.since.map_or(Duration::from_secs(3600), |s| self.policy.every.saturating_sub(s.elapsed()));
+            let patience =
+                self.since.map_or(Duration::from_secs(3600), |s| self.policy.every.saturating_sub(s.elapsed()));
             match messages.recv_timeout(patience) {
                 Ok(Message::Record(prepared, ack)) => {
                     match self.log.stage(*prepared) {
@@ -140,7 +144,9 @@ impl Worker {
                         }
                         Err(e) => drop(ack.send(Err(e))),
                     }
-                    if self.waiting.len() >= self.policy.group {
+                    // A full group commits; under load it takes along what queued up behind it, which would wait anyway.
+                    let full = self.waiting.len() >= self.policy.group;
+                    if full && (messages.is_empty() || self.waiting.len() >= self.policy.group * STRETCH) {
                         let _ = self.commit();
                     }
                 }

@@ -7,8 +7,8 @@ use super::source::Source;
 use bedside::env::{Ended, Event};
 use bedside::measure::{batch, latencies, memory, quantile, timed};
 use bedside::prelude::*;
-use bedside::replays::{Log, Recording, WriterPolicy};
 use bedside::replays::replay::{Mode, ReplayConfig, replay_all};
+use bedside::replays::{Log, Recording, WriterPolicy};
 use serde_json::json;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -16,7 +16,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n  bedside bench                 about a minute\n  bedside bench --live 100000 --seconds 10 --json")]
+#[command(
+    after_help = "Examples:\n  bedside bench                 about a minute\n  bedside bench --live 100000 --seconds 10 --json"
+)]
 pub struct Args {
     #[command(flatten)]
     source: Source,
@@ -100,7 +102,13 @@ pub fn run(args: Args) -> Result<ExitCode, Fail> {
 }
 
 /// Where a turn's time goes.
-fn units(cases: &Arc<Vec<Arc<Case>>>, config: &EnvConfig, slots: usize, time: Duration, report: &mut Report) -> Result<(), Fail> {
+fn units(
+    cases: &Arc<Vec<Arc<Case>>>,
+    config: &EnvConfig,
+    slots: usize,
+    time: Duration,
+    report: &mut Report,
+) -> Result<(), Fail> {
     let (units, clock) = timed(config.units.clone());
     let t = batch(cases, &EnvConfig { units, ..config.clone() }, slots, 1, time, |_, _| {})?;
     let mut inside = 0.0;
@@ -121,7 +129,10 @@ fn logged(
     folder: &std::path::Path,
     report: &mut Report,
 ) -> Result<(), Fail> {
-    for (name, group) in [("with log, group commit", WriterPolicy::default()), ("with log, commit each", WriterPolicy { group: 1, ..WriterPolicy::default() })] {
+    for (name, group) in [
+        ("with log, group commit", WriterPolicy::default()),
+        ("with log, commit each", WriterPolicy { group: 1, ..WriterPolicy::default() }),
+    ] {
         let path = folder.join(name.replace([' ', ','], "-"));
         let log = Log::open(&path)?;
         let writer = log.writer(group);
@@ -148,7 +159,11 @@ fn logged(
         let start = Instant::now();
         let done = replay_all(&log, &ReplayConfig { scorer: None, ..ReplayConfig::new(mode, config.units.clone()) })?;
         let events: u64 = done.iter().map(|r| u64::from(r.events)).sum();
-        report.add(&format!("replay, {mode:?}, 1 thread"), events as f64 / start.elapsed().as_secs_f64(), "events/s")?;
+        report.add(
+            &format!("replay, {mode:?}, 1 thread"),
+            events as f64 / start.elapsed().as_secs_f64(),
+            "events/s",
+        )?;
     }
     Ok(())
 }

@@ -7,10 +7,12 @@ use bedside::env::EpisodeId;
 use bedside::env::verifier::EmbeddedScorer;
 use bedside::prelude::*;
 use bedside::replays::diff::{diff as compare, side_by_side};
-use bedside::replays::export::{chat, rlds};
+use bedside::replays::export::{chat, parquet, rlds};
 use bedside::replays::fork::open_fork;
 use bedside::replays::rescore::rescore as score_again;
-use bedside::replays::{Log, Mode, Outcome, Recording, ReplayConfig, Replayed, WriterPolicy, replay as play_back, verify_folder};
+use bedside::replays::{
+    Log, Mode, Outcome, Recording, ReplayConfig, Replayed, WriterPolicy, replay as play_back, verify_folder,
+};
 use bedside::runner::PlayError;
 use bedside::stats::bootstrap;
 use serde_json::json;
@@ -18,7 +20,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n  bedside replay runs/first\n  bedside replay runs/first --episode 0123... --mode fold")]
+#[command(
+    after_help = "Examples:\n  bedside replay runs/first\n  bedside replay runs/first --episode 0123... --mode fold"
+)]
 pub struct ReplayArgs {
     /// Folder of the log
     log: PathBuf,
@@ -45,7 +49,9 @@ pub struct VerifyArgs {
 }
 
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  bedside fork runs/first --episode 0123... --turn 3 --policy information-gain --log runs/what-if")]
+#[command(
+    after_help = "Example:\n  bedside fork runs/first --episode 0123... --turn 3 --policy information-gain --log runs/what-if"
+)]
 pub struct ForkArgs {
     log: PathBuf,
     #[arg(long)]
@@ -128,10 +134,14 @@ fn episodes(log: &Log, named: &[String]) -> Result<Vec<EpisodeId>, Fail> {
 }
 
 fn find(all: &[EpisodeId], name: &str) -> Result<EpisodeId, Fail> {
-    let hits: Vec<EpisodeId> = all.iter().copied().filter(|id| id.to_string().starts_with(&name.to_lowercase())).collect();
+    let hits: Vec<EpisodeId> =
+        all.iter().copied().filter(|id| id.to_string().starts_with(&name.to_lowercase())).collect();
     match hits[..] {
         [one] if !name.is_empty() => Ok(one),
-        [] => Err(Fail::usage(format!("no episode of this log begins with `{name}`"), "ids are in `bedside replay LOG --json`")),
+        [] => Err(Fail::usage(
+            format!("no episode of this log begins with `{name}`"),
+            "ids are in `bedside replay LOG --json`",
+        )),
         _ => Err(Fail::usage(format!("{} episodes begin with `{name}`", hits.len()), "give more digits")),
     }
 }
@@ -243,7 +253,10 @@ pub fn fork(args: ForkArgs) -> Result<ExitCode, Fail> {
         None => log.clone(),
     };
     if into.contains(recording.episode())? {
-        return Err(Fail::usage(format!("this fork is recorded already, as {}", recording.episode()), "choose another turn or policy"));
+        return Err(Fail::usage(
+            format!("this fork is recorded already, as {}", recording.episode()),
+            "choose another turn or policy",
+        ));
     }
     let writer = into.writer(WriterPolicy::default());
     writer.record(&recording)?.wait()?;
@@ -259,7 +272,13 @@ pub fn fork(args: ForkArgs) -> Result<ExitCode, Fail> {
             out::line(format!("{:>8}  {}", l.speaker.word(), l.text))?;
         }
         let show = |s: Option<f64>| s.map_or_else(|| "unscored".to_owned(), |s| format!("{s:.3}"));
-        out::line(format!("\nfork {} of {id} at turn {}: {} (parent {})", recording.episode(), args.turn, show(step.reward.value()), show(parent)))?;
+        out::line(format!(
+            "\nfork {} of {id} at turn {}: {} (parent {})",
+            recording.episode(),
+            args.turn,
+            show(step.reward.value()),
+            show(parent)
+        ))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -317,10 +336,14 @@ pub fn rescore(args: RescoreArgs) -> Result<ExitCode, Fail> {
     if args.keep {
         log.add_cards(&cards)?;
     }
-    let show = |v: &[f64]| bootstrap(v).map_or_else(|| "unscored".to_owned(), |i| format!("{:.4} [{:.4}, {:.4}]", i.mean, i.lo, i.hi));
+    let show = |v: &[f64]| {
+        bootstrap(v).map_or_else(|| "unscored".to_owned(), |i| format!("{:.4} [{:.4}, {:.4}]", i.mean, i.lo, i.hi))
+    };
     if args.json {
         let mean = |v: &[f64]| bootstrap(v).map(|i| i.mean);
-        out::json(&json!({"episodes": cards.len(), "failed": failed, "before": mean(&old), "after": mean(&new), "kept": args.keep}))?;
+        out::json(
+            &json!({"episodes": cards.len(), "failed": failed, "before": mean(&old), "after": mean(&new), "kept": args.keep}),
+        )?;
     } else {
         out::line(format!("{} consultations: before {}, after {}", cards.len(), show(&old), show(&new)))?;
     }
@@ -332,13 +355,30 @@ pub fn export(args: ExportArgs) -> Result<ExitCode, Fail> {
     let ids = episodes(&log, &args.episode)?;
     let units = Units::embedded();
     let create = |path: &Path| {
-        std::fs::File::create(path)
-            .map_err(|e| Fail::trouble(format!("{}: {e}", path.display()), "choose a file that can be written with --out"))
+        std::fs::File::create(path).map_err(|e| {
+            Fail::trouble(format!("{}: {e}", path.display()), "choose a file that can be written with --out")
+        })
     };
     let rows = match (args.format.as_str(), &args.out) {
         ("chat", Some(path)) => chat::write(&log, &ids, &units, &mut std::io::BufWriter::new(create(path)?))?,
-        ("chat", None) => chat::write(&log, &ids, &units, &mut std::io::stdout().lock())?,
-        ("rlds", Some(path)) => rlds::write(&log, &ids, &units, create(path)?)?,
+        ("chat", None) => {
+            let mut pipe = out::Pipe::new();
+            let written = chat::write(&log, &ids, &units, &mut pipe);
+            let flushed = std::io::Write::flush(&mut pipe);
+            if pipe.closed {
+                return Err(Fail::BrokenPipe);
+            }
+            flushed?;
+            written?
+        }
+        ("rlds", Some(path)) => {
+            let mut rows = Vec::new();
+            for id in &ids {
+                rows.extend(rlds::rows(&log, &log.read(*id)?, &units)?);
+            }
+            parquet::write(&rows, &log.tip()?.link.hex(), create(path)?)?;
+            rows.len() as u64
+        }
         ("rlds", None) => return Err(Fail::usage("Parquet is binary", "name a file with --out")),
         ("transcript", to) => {
             let mut text = String::new();
@@ -346,7 +386,11 @@ pub fn export(args: ExportArgs) -> Result<ExitCode, Fail> {
                 let logged = log.read(*id)?;
                 let case = log.case(logged.head.seal.record)?;
                 let card = log.sealed_card(*id, &logged.head)?;
-                text.push_str(&bedside::replays::transcript::render(&case, &logged.log.events, card.as_ref().map(|c| &c.card)));
+                text.push_str(&bedside::replays::transcript::render(
+                    &case,
+                    &logged.log.events,
+                    card.as_ref().map(|c| &c.card),
+                ));
                 text.push('\n');
             }
             match to {
@@ -355,7 +399,9 @@ pub fn export(args: ExportArgs) -> Result<ExitCode, Fail> {
             }
             ids.len() as u64
         }
-        (other, _) => return Err(Fail::usage(format!("there is no format `{other}`"), "one of chat, rlds, transcript")),
+        (other, _) => {
+            return Err(Fail::usage(format!("there is no format `{other}`"), "one of chat, rlds, transcript"));
+        }
     };
     eprintln!("{rows} rows from {} consultations", ids.len());
     Ok(ExitCode::SUCCESS)

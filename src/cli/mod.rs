@@ -19,8 +19,10 @@ use std::process::ExitCode;
 /// A gym for medical consultations: play, log, score, replay and compare doctor policies.
 #[derive(Parser)]
 #[command(name = "bedside", version, max_term_width = 100, arg_required_else_help = true)]
-#[command(after_help = "Example:\n  bedside run --policy checklist,information-gain --cases 50 --seeds 2 --log runs/first\n\n\
-                        A research tool, not a medical device.")]
+#[command(
+    after_help = "Example:\n  bedside run --policy checklist,information-gain --cases 50 --seeds 2 --log runs/first\n\n\
+                        A research tool, not a medical device."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

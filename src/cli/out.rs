@@ -39,3 +39,24 @@ pub fn table(rows: &[Vec<String>]) -> String {
     }
     lines.join("\n")
 }
+
+/// Standard output for writers that wrap errors in their own: remembers that the reader went away.
+pub struct Pipe {
+    out: std::io::BufWriter<std::io::Stdout>,
+    pub closed: bool,
+}
+
+impl Pipe {
+    pub fn new() -> Pipe {
+        Pipe { out: std::io::BufWriter::new(std::io::stdout()), closed: false }
+    }
+}
+
+impl std::io::Write for Pipe {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.out.write(bytes).inspect_err(|e| self.closed |= e.kind() == std::io::ErrorKind::BrokenPipe)
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.out.flush().inspect_err(|e| self.closed |= e.kind() == std::io::ErrorKind::BrokenPipe)
+    }
+}

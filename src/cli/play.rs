@@ -47,7 +47,7 @@ pub fn run(args: Args) -> Result<ExitCode, Fail> {
     let seed = Seed(args.seed);
     let (mut o, info) = gym.reset(seed, &options)?;
     let truth = gym.privileged()?;
-    let mut human = Human::new(std::io::stdin().lock(), std::io::stdout());
+    let mut human = Human::new(std::io::BufReader::new(std::io::stdin()), std::io::stdout());
     let mut doctor = if args.policy == "human" { None } else { Some(doctor(&args.policy)?) };
     let mut shown = 0;
     let last = loop {

@@ -15,13 +15,15 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n  bedside probe gate env/data/gate.jsonl\n  bedside probe inject mine.jsonl --records cases/\n\n\
+#[command(
+    after_help = "Examples:\n  bedside probe gate env/data/gate.jsonl\n  bedside probe inject mine.jsonl --records cases/\n\n\
 Rows, one JSON object a line:\n  \
 gate        {\"id\", \"context\", \"utterance\", \"ends\": null | \"diagnosis_given\" | \"referred\" | \"farewell\" | true | false}\n  \
 understand  {\"id\", \"context\", \"utterance\", \"acts\": [], \"categories\": [], \"topics\": []}  (words of env/LABELS.md)\n  \
 inject      {\"id\", \"class\", \"utterance\"}\n  \
 deid        {\"id\", \"text\", \"spans\": [[start, end, class]], \"keep\": [\"5 mg\"]}  (spans in characters)\n\
-The last line is a summary.")]
+The last line is a summary."
+)]
 pub struct Args {
     /// gate, understand, inject or deid
     what: String,
@@ -83,7 +85,10 @@ pub fn run(args: Args) -> Result<ExitCode, Fail> {
         "understand" => understand(&rows),
         "inject" => inject(&rows, &args),
         "deid" => deidentify(&rows),
-        other => Err(Fail::usage(format!("there is nothing to probe called `{other}`"), "one of gate, understand, inject, deid")),
+        other => Err(Fail::usage(
+            format!("there is nothing to probe called `{other}`"),
+            "one of gate, understand, inject, deid",
+        )),
     }
 }
 
@@ -207,7 +212,9 @@ fn inject(rows: &[Row], args: &Args) -> Result<ExitCode, Fail> {
         }
         if here > 0 {
             failures.push(r.name());
-            out::json(&json!({"id": r.name(), "class": r.class, "utterance": r.utterance, "hidden_facts_unearned": here}))?;
+            out::json(
+                &json!({"id": r.name(), "class": r.class, "utterance": r.utterance, "hidden_facts_unearned": here}),
+            )?;
         }
         leaked += here;
         bar.inc(1);

@@ -20,7 +20,9 @@ pub struct Args {
 #[derive(clap::Subcommand)]
 enum What {
     /// Turn published cases into records
-    #[command(after_help = "Example:\n  bedside records import --format agentclinic --out cases/ agentclinic_medqa.jsonl")]
+    #[command(
+        after_help = "Example:\n  bedside records import --format agentclinic --out cases/ agentclinic_medqa.jsonl"
+    )]
     Import(ImportArgs),
     /// Sample patients from the knowledge base
     #[command(after_help = "Example:\n  bedside records generate --cases 100 --out cases/")]
@@ -151,8 +153,12 @@ fn write_all(dir: &Path, records: &[PatientRecord]) -> Result<(), Fail> {
     std::fs::create_dir_all(dir).map_err(|e| trouble(dir, e))?;
     let bar = out::progress(records.len() as u64, "writing");
     for record in records {
-        let name: String =
-            record.id.0.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' || c == '.' { c } else { '_' }).collect();
+        let name: String = record
+            .id
+            .0
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() || c == '-' || c == '.' { c } else { '_' })
+            .collect();
         let path = dir.join(format!("{name}.json"));
         let text = serde_json::to_string_pretty(record)?;
         std::fs::File::create(&path).and_then(|mut f| f.write_all(text.as_bytes())).map_err(|e| trouble(&path, e))?;
@@ -206,7 +212,13 @@ fn show(a: ShowArgs) -> Result<ExitCode, Fail> {
     for category in Category::ALL {
         for f in r.facts.iter().filter(|f| f.category == category) {
             let sign = if f.polarity == Polarity::Present { '+' } else { '-' };
-            out::line(format!("  {:>11} {sign} [{:>2}] {:<28} {}", category.word(), f.weight, f.topic.to_string(), f.statement))?;
+            out::line(format!(
+                "  {:>11} {sign} [{:>2}] {:<28} {}",
+                category.word(),
+                f.weight,
+                f.topic.to_string(),
+                f.statement
+            ))?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -219,8 +231,9 @@ fn deidentify(a: DeidArgs) -> Result<ExitCode, Fail> {
     } else {
         bytes = read(Path::new(&a.file))?;
     }
-    let text = String::from_utf8(bytes)
-        .map_err(|e| Fail::trouble(format!("{}: not UTF-8 at byte {}", a.file, e.utf8_error().valid_up_to()), "convert it first"))?;
+    let text = String::from_utf8(bytes).map_err(|e| {
+        Fail::trouble(format!("{}: not UTF-8 at byte {}", a.file, e.utf8_error().valid_up_to()), "convert it first")
+    })?;
     let done = deid(&text, &DeidOptions { names: a.names, ..DeidOptions::default() });
     if !a.report {
         out::line(done.text.trim_end_matches('\n'))?;

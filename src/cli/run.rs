@@ -13,10 +13,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n  bedside run --policy random,checklist,information-gain --cases 50 --seeds 2 --log runs/first\n  \
+#[command(
+    after_help = "Examples:\n  bedside run --policy random,checklist,information-gain --cases 50 --seeds 2 --log runs/first\n  \
                         bedside run --records cases/ --policy oracle --json\n\n\
                         The last lines of --json are one per policy: policy, cases, score, lo, hi, diagnosis_top1, turns.\n\
-                        Run it again with the same --log to resume: what is recorded is not played twice.")]
+                        Run it again with the same --log to resume: what is recorded is not played twice."
+)]
 pub struct Args {
     #[command(flatten)]
     source: Source,
@@ -83,7 +85,12 @@ pub fn run(args: Args) -> Result<ExitCode, Fail> {
     let mut jobs = Vec::new();
     for policy in &args.policy {
         for case in 0..cases.len() {
-            jobs.extend((0..args.seeds.max(1)).map(|s| Job { policy: policy.clone(), case, seed: Seed(s), persona: None }));
+            jobs.extend((0..args.seeds.max(1)).map(|s| Job {
+                policy: policy.clone(),
+                case,
+                seed: Seed(s),
+                persona: None,
+            }));
         }
     }
     let mut rows: BTreeMap<(String, usize), Vec<Row>> = BTreeMap::new();
@@ -143,7 +150,7 @@ fn recorded(
     rows: &mut BTreeMap<(String, usize), Vec<Row>>,
 ) -> Result<usize, Fail> {
     let have: BTreeMap<_, _> = log.episodes()?.into_iter().map(|(id, head)| (id, head.seal)).collect();
-    let mut gym = Gym::new(cases.clone(), config.clone());
+    let gym = Gym::new(cases.clone(), config.clone());
     let mut done = BTreeSet::new();
     for (i, job) in jobs.iter().enumerate() {
         let label = bedside::agents::doctor(&job.policy)?.name();
@@ -168,7 +175,11 @@ fn recorded(
 }
 
 /// Means over a case's seeds, then the interval over cases.
-fn over_cases(rows: &BTreeMap<(String, usize), Vec<Row>>, policy: &str, get: impl Fn(&Row) -> Option<f64>) -> Option<Interval> {
+fn over_cases(
+    rows: &BTreeMap<(String, usize), Vec<Row>>,
+    policy: &str,
+    get: impl Fn(&Row) -> Option<f64>,
+) -> Option<Interval> {
     let means: Vec<f64> = rows
         .iter()
         .filter(|((p, _), _)| p == policy)
@@ -181,7 +192,11 @@ fn over_cases(rows: &BTreeMap<(String, usize), Vec<Row>>, policy: &str, get: imp
 }
 
 fn report(args: &Args, rows: &BTreeMap<(String, usize), Vec<Row>>) -> Result<(), Fail> {
-    let mut table = vec![["policy", "cases", "score", "95 % interval", "diagnosis top-1", "turns", "unscored"].map(str::to_owned).to_vec()];
+    let mut table = vec![
+        ["policy", "cases", "score", "95 % interval", "diagnosis top-1", "turns", "unscored"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
     let mut seen = BTreeSet::new();
     for policy in args.policy.iter().filter(|p| seen.insert((*p).clone())) {
         let mine = || rows.iter().filter(move |((p, _), _)| p == policy);

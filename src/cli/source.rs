@@ -60,7 +60,10 @@ impl Source {
             "validation" => Split::Validation,
             "held_out" | "held-out" => Split::HeldOut,
             other => {
-                return Err(Fail::usage(format!("there is no split `{other}`"), "one of train, validation, held_out, all"));
+                return Err(Fail::usage(
+                    format!("there is no split `{other}`"),
+                    "one of train, validation, held_out, all",
+                ));
             }
         }))
     }

@@ -17,6 +17,7 @@ pub mod affective;
 mod case;
 mod check;
 mod embedded;
+pub mod encoder;
 pub mod factual;
 pub mod gate;
 pub mod interpreter;

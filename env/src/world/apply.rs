@@ -103,14 +103,14 @@ pub(crate) fn apply(world: &mut World, id: Entity, event: Event) {
             if let Some(told) = told(world, id, *turn, *fact)
                 && let Some(mut dialogue) = world.get_mut::<Dialogue>(id)
             {
-                dialogue.told.push(Arc::new(told));
+                Arc::make_mut(&mut dialogue.told).push(Arc::new(told));
             }
         }
         Event::TopicUnknown { topic, .. } => {
             if let Some(mut dialogue) = world.get_mut::<Dialogue>(id)
                 && !dialogue.unknown.contains(topic)
             {
-                dialogue.unknown.push(topic.clone());
+                Arc::make_mut(&mut dialogue.unknown).push(topic.clone());
             }
         }
         Event::FactWithheld { .. } | Event::ReplyRepaired { .. } | Event::AssessmentGiven { .. } => {}
@@ -162,7 +162,7 @@ fn told(world: &World, id: Entity, turn: u32, fact: FactIx) -> Option<Told> {
 
 fn line(world: &mut World, id: Entity, turn: u32, speaker: Speaker, text: Arc<str>) {
     if let Some(mut dialogue) = world.get_mut::<Dialogue>(id) {
-        dialogue.lines.push(Line { turn, speaker, text });
+        Arc::make_mut(&mut dialogue.lines).push(Line { turn, speaker, text });
     }
 }
 

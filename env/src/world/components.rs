@@ -66,9 +66,9 @@ pub(crate) struct Journal {
 /// The dialogue as the doctor sees it; the projection that observations are cut from.
 #[derive(Component, Default)]
 pub(crate) struct Dialogue {
-    pub lines: Vec<Line>,
-    pub told: Vec<Arc<Told>>,
-    pub unknown: Vec<Topic>,
+    pub lines: Arc<Vec<Line>>,
+    pub told: Arc<Vec<Arc<Told>>>,
+    pub unknown: Arc<Vec<Topic>>,
 }
 
 #[derive(Component)]

@@ -77,75 +77,11 @@ pub fn patients() -> Vec<Arc<Case>> {
     records.into_iter().map(Case::new).collect()
 }
 
-/// A patient put together from the knowledge base at random: about 170 findings, one in five present.
-pub fn assembled(seed: u64) -> Arc<Case> {
-    let mut draw = Draw::new(Seed(seed), b"assembled", 0, Purpose::Case);
-    let kb = KnowledgeBase::builtin();
-    let years = 18 + draw.below(60) as u32;
-    let sex = if draw.chance(50) { Sex::Female } else { Sex::Male };
-    let condition = &kb.conditions()[draw.below(kb.conditions().len())];
-    let mut facts = Vec::new();
-    let mut complaint = String::from("I don't feel right.");
-    let mut banned: Vec<&str> = Vec::new();
-    for f in kb.findings() {
-        let wanted = condition.findings.get(&f.id).copied();
-        let sexed = f.sex.is_some_and(|s| s != sex) || !f.possible(Some(years), sex);
-        if sexed || (wanted.is_none() && !draw.chance(22)) {
-            continue;
-        }
-        let present = !banned.contains(&f.id.as_str()) && draw.unit() < wanted.unwrap_or(f.base.max(0.1));
-        if present {
-            banned.extend(f.implies_no.iter().map(String::as_str));
-        }
-        let said = if present { &f.yes } else { &f.no };
-        let mut statement = said[draw.below(said.len())].clone();
-        if present && f.category == Category::Hpi && draw.chance(40) {
-            statement =
-                format!("{statement}, for {} {}", 2 + draw.below(9), ["days", "weeks", "months"][draw.below(3)]);
-        }
-        statement.push('.');
-        let access = match f.category {
-            Category::Exam => Access::OnExam,
-            Category::Test => Access::OnTest,
-            Category::Hpi if present && facts.len() < 40 => Access::Volunteered,
-            _ => Access::OnAsk,
-        };
-        if present && f.category == Category::Hpi && complaint.starts_with("I don't feel") {
-            complaint = format!("{}.", f.yes[0]);
-        }
-        facts.push(Fact {
-            id: FactId(format!("f{}", facts.len())),
-            category: f.category,
-            topic: Topic::new(f.id.clone()),
-            statement,
-            polarity: if present { Polarity::Present } else { Polarity::Absent },
-            weight: draw.below(11) as u8,
-            access,
-            sensitivity: Sensitivity(f.sensitivity),
-            names_diagnosis: false,
-            asked_as: f.test_names.clone(),
-            source_text: None,
-        });
-    }
-    Case::new(PatientRecord {
-        schema: PatientRecord::SCHEMA,
-        id: RecordId(format!("assembled-{seed}")),
-        demographics: Demographics { age_months: Some(years * 12), sex, occupation: None },
-        chief_complaint: complaint,
-        facts,
-        diagnosis: Diagnosis {
-            name: condition.name.clone(),
-            synonyms: condition.synonyms.clone(),
-            icd10: None,
-            condition: Some(condition.id.clone()),
-            differential: Vec::new(),
-        },
-        red_flags: Vec::new(),
-        contraindications: Vec::new(),
-        management: Vec::new(),
-        safety_net: None,
-        provenance: provenance("assembled"),
-    })
+/// A patient of the knowledge base's generator, every condition equally likely.
+pub fn generated(seed: u64) -> Arc<Case> {
+    let population = kb::Population { pool: kb::Pool::All, temper: 0.0 };
+    let generator = kb::Generator::new(KnowledgeBase::builtin(), population);
+    Case::new(generator.generate(Seed(seed)).expect("the population is not empty"))
 }
 
 /// Where a view stands: a place to borrow it from.

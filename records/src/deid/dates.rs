@@ -12,8 +12,8 @@ static WHOLE: LazyLock<Vec<Regex>> = LazyLock::new(|| {
     let th = r"(?:st|nd|rd|th)?";
     [
         format!(r"\b{YEAR}[-/.](?:0?[1-9]|1[0-2])[-/.]{DAY}(?:T\d{{2}}:\d{{2}}(?::\d{{2}}(?:\.\d+)?)?(?:Z|[+-]\d{{2}}:\d{{2}})?)?\b"),
-        format!(r"\b{DAY}[/.-]{DAY}[/.-](?:{YEAR}|\d{{2}})\b"),
-        format!(r"\b{DAY}{th}[ -](?:of )?{MONTH}\b\.?(?:,?[ -](?:{YEAR}|'\d{{2}})\b|-\d{{2}}\b)?"),
+        format!(r"\b{DAY}(?:/{DAY}/|-{DAY}-|\.{DAY}\.)(?:{YEAR}|\d{{2}})\b"),
+        format!(r"(?:\b(?i:the ))?\b{DAY}{th}[ -](?:of )?{MONTH}\b\.?(?:,?[ -](?:{YEAR}|'\d{{2}})\b|-\d{{2}}\b)?"),
         format!(r"\b{MONTH}\.?[ -](?:the )?{DAY}{th}\b(?:(?: ?(?:-|–|to) ?{DAY}{th})\b)?(?:,? ?{YEAR}\b)?"),
         format!(r"\b{MONTH}\.?,? (?:of )?{YEAR}\b"),
         format!(r"\b(?:0?[1-9]|1[0-2])/{YEAR}\b"),
@@ -28,7 +28,7 @@ static WHOLE: LazyLock<Vec<Regex>> = LazyLock::new(|| {
 /// The date is group 1; words around it say that it is one.
 static IN_CONTEXT: LazyLock<Vec<Regex>> = LazyLock::new(|| {
     [
-        format!(r"\b(?i:in|since|until|till|by|last|this past|past|next|early|late|mid|during|from|around|before|after|through|of|between|and|every)[ -]((?:(?i:early|late|mid)[ -])?(?:January|February|March|April|May|June|July|August|September|October|November|December|Sept|Jan|Feb|Aug|Oct|Nov|Dec))\b"),
+        r"\b(?i:in|since|until|till|by|last|this past|past|next|early|late|mid|during|from|around|before|after|through|of|between|and|every)[ -]((?:(?i:early|late|mid)[ -])?(?:January|February|March|April|May|June|July|August|September|October|November|December|Sept|Jan|Feb|Aug|Oct|Nov|Dec))\b".to_owned(),
         r"(?i)\b(?:on|dated|date|dob|d\.o\.b\.|born|birth|admitted|discharged|appointment|visit|collected|seen|performed|scheduled for)[ :]{1,3}(?:on |is |for )?(\d{1,2}/\d{1,2})\b".to_owned(),
     ]
     .iter()
@@ -48,6 +48,7 @@ static AGES: LazyLock<Vec<Regex>> = LazyLock::new(|| {
         format!(r"(?i)\b(?:aged?|turned|age of) ({words})\b"),
         format!(r"(?i)\b(?:he|she|I) (?:is|was|am) (?:now |already )?{over}(?:[.,;]|$| and\b)"),
         format!(r"(?i)\b(?:he|she)'s (?:now )?{over}(?:[.,;]|$| and\b)"),
+        format!(r"(?i)\b(?:patient|mother|father|grandmother|grandfather|aunt|uncle|husband|wife|sister|brother) (?:is|was) (?:now )?{over}(?: and\b| years\b|[.,;]|$)"),
         format!(r"(?i)\bdied (?:at|aged) {over}\b"),
         format!(r"(?i)\bat (?:the )?age (?:of )?{over}\b"),
     ]
@@ -71,7 +72,7 @@ pub(super) fn find(text: &str, out: &mut Vec<Found>) {
         for m in re.find_iter(text) {
             // "5-10-15" and "1.5.20" are also how doses and versions look: two-digit years need slashes or zero padding.
             let s = m.as_str();
-            let loose = i == 1 && year_of(s).is_none() && !s.contains('/') && !(s.len() == 8);
+            let loose = i == 1 && year_of(s).is_none() && !s.contains('/') && s.len() != 8;
             let (before, after) = (text[..m.start()].chars().next_back(), text[m.end()..].chars().next());
             let inside = before.is_some_and(|c| "/.-:".contains(c)) || after.is_some_and(|c| "/%".contains(c));
             let verb = s.starts_with("May ") && i == 3 && text[m.end()..].trim_start().starts_with("mg");

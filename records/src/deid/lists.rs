@@ -87,6 +87,7 @@ vitamin aspirin tylenol advil ibuprofen metformin lisinopril insulin dyspnea fev
 ms mr mrs dr miss mother father sister brother son daughter wife husband information not-provided only named called id name number \
 smoking tobacco alcohol use status education demographics primary secondary symptoms objective findings occupation advice safety agreements \
 endorses reported presented says said feels takes does did will would should can could might must good normal negative positive \
+angiography angiogram imaging venography enterography spectroscopy elastography cholangiopancreatography arthrography urography scan \
 covid x-ray ct mri ecg ekg hiv tb copd gerd er ed icu gp or ent ob gyn pcp iv po prn bid tid qd md rn";
 
 /// A word after a name that makes the name an eponym.

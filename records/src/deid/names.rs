@@ -7,8 +7,7 @@ use std::sync::LazyLock;
 
 const NAME: &str =
     r"(?:[A-ZÀ-ÖØ-Þ](?:[a-zà-öø-ÿ]+|['’][A-Z][a-zà-öø-ÿ]+)(?:[A-Z][a-zà-öø-ÿ]+)?(?:[-'’][A-ZÀ-ÖØ-Þ][a-zà-öø-ÿ]+)*)";
-const PARTICLE: &str =
-    r"(?:(?:van|von|de|der|den|del|della|di|da|dos|la|le|bin|al|el|ter|Van|Von|De|Del|Di|La|Le|Al|El|Mac|Mc|St\.?) )";
+const PARTICLE: &str = r"(?:(?:van|von|de|der|den|del|della|di|da|dos|la|le|bin|al|el|ter|Van|Von|De|Del|Di|La|Le|Al|El|Mac|Mc|Ó|Ní|Nic|bint|ben|St\.?) )";
 
 /// The name is group 1.
 static SAID: LazyLock<Vec<Regex>> = LazyLock::new(|| {
@@ -18,12 +17,13 @@ static SAID: LazyLock<Vec<Regex>> = LazyLock::new(|| {
     );
     [
         format!(r"\b(?:Mr|Mrs|Ms|Miss|Mx|Dr|Drs|Prof|Rev|Sgt|Capt|Lt|Fr|MR|MRS|DR|MS|mr|mrs|ms|dr)\.? {titled}"),
-        format!(r"\b(?:Doctor|Professor|Nurse|Sister|Reverend|Father|Rabbi|Imam|Officer|Aunt|Auntie|Uncle|Madam|Señora?|Herr|Frau|Pastor|Midwife|doctor|nurse) {titled}"),
+        format!(r"\b(?:Doctor|Professor|Nurse|Sister|Reverend|Father|Rabbi|Imam|Officer|Aunt|Auntie|Uncle|Madam|Señora?|Herr|Frau|Pastor|Midwife|doctor|nurse|pharmacist|Pharmacist|therapist|physiotherapist|psychologist|psychiatrist|social worker|case manager|PA|NP|resident|intern|paramedic|dietitian|counselor|counsellor|midwife|technician|surgeon|consultant|Consultant|physician) {titled}"),
         format!(r"(?i:\b(?:name is|name's|names are|named|goes by|known as|calls (?:him|her)self|nicknamed|first name|last name|surname|maiden name|family name|full name|my name is|this is) (?:is )?){full}"),
         format!(r"(?i:\b(?:patient(?: name)?|pt name|name|attending|attending physician|physician|provider|doctor|surgeon|next of kin|nok|emergency contact|signed|dictated by|transcribed by|author|referred by|referring provider|reviewed by|seen by|signed by|accompanied by|caregiver|guardian|carer|informant|pcp|gp|cc|re|dear|regards|sincerely|spoke (?:with|to)|discussed with|witnessed by|interpreter|contact person|contact)(?: is| was)?[:,]? +(?:(?:mr|mrs|ms|dr)\.? )?){full}"),
-        format!(r"\b(?i:husband|wife|son|daughter|mother|father|mom|mum|dad|brother|sister|partner|friend|neighbou?r|boyfriend|girlfriend|fianc[eé]e?|grandmother|grandfather|grandson|granddaughter|grandma|grandpa|niece|nephew|cousin|roommate|boss|employer|coworker|caregiver|aunt|uncle|stepfather|stepmother|twin|baby|infant|colleague|manager|teacher|coach|dog|cat),? (?:is |named |called )?({NAME}(?: {NAME})?)"),
+        format!(r"\b(?i:husband|wife|son|daughter|mother|father|mom|mum|dad|brother|sister|partner|friend|neighbou?r|boyfriend|girlfriend|fianc[eé]e?|grandmother|grandfather|grandson|granddaughter|grandma|grandpa|niece|nephew|cousin|roommate|boss|employer|coworker|caregiver|aunt|uncle|stepfather|stepmother|twin|baby|infant|colleague|manager|teacher|coach|dog|cat),? (?:\(|is |named |called )?({NAME}(?: {NAME})?)"),
         format!(r"\b({NAME}(?: [A-Z]\.?)? {PARTICLE}?{NAME}),? (?:MD|M\.D\.|RN|DO|NP|PA-C|PA|PhD|FRCP|MBBS|MBChB|DDS|LCSW|CNM|FNP|PharmD|DPM|OD)\b"),
         format!(r"\b((?:[A-Z]\.[ ]?){{1,2}}{NAME})\b"),
+        r"\b(?:(?i:patient|name|pt)(?: name)?: *)([A-Z]{2,}(?:[-'][A-Z]+)?,? [A-Z]{2,}(?: [A-Z]{1,2}\b)?)".to_owned(),
         format!(r"(?:^|[.!?] |\bI am |\bI'm |\bI’m |Hi,? |Hello,? |hi,? |Thanks,? |Thank you,? |Dear )({NAME})(?: here\b|,? (?:speaking|calling)\b)"),
     ]
     .iter()
@@ -63,6 +63,9 @@ pub(super) fn eponym(text: &str, end: usize, name: &str) -> bool {
         return true;
     }
     let before = &text[..end - name.len()];
+    if rest.starts_with("'s wort") || rest.starts_with("’s wort") || rest.starts_with("'s fire") {
+        return true;
+    }
     if [
         "pouch of ",
         "circle of ",
@@ -110,7 +113,9 @@ pub(super) fn find(text: &str, options: &DeidOptions, out: &mut Vec<Found>) {
             let mut words = Vec::new();
             for w in m.as_str().split_inclusive([' ']) {
                 let word = w.trim_end();
-                let bad = never(word) && !(sure && words.is_empty() && DOUBTFUL.contains(word.to_lowercase().as_str()));
+                let lower = word.trim_end_matches(['.', ',']).to_lowercase();
+                let surname = DOUBTFUL.contains(lower.as_str()) || FAMOUS.contains(lower.as_str());
+                let bad = never(word) && !(sure && surname);
                 if bad || (!sure && words.is_empty() && word.len() < 2) {
                     break;
                 }
@@ -121,14 +126,14 @@ pub(super) fn find(text: &str, options: &DeidOptions, out: &mut Vec<Found>) {
             let end = if last_dot { end - 1 } else { end };
             let span = m.start()..end;
             let initials_only = words.iter().all(|w| w.trim_end_matches('.').len() <= 1);
-            let species = i == 6 && is_species(text, &span);
+            let species = i == 6 && (is_species(text, &span) || !introduced(&text[..m.start()]));
             if words.is_empty() || initials_only || species || (!sure && eponym(text, end, &text[span.clone()])) {
                 continue;
             }
             for w in &words {
                 let w = w.trim_end_matches(['.', ',']);
                 if w.chars().count() > 2
-                    && !DOUBTFUL.contains(w.to_lowercase().as_str())
+                    && (!DOUBTFUL.contains(w.to_lowercase().as_str()) || sure && !is_word(w))
                     && !FAMOUS.contains(w.to_lowercase().as_str())
                 {
                     people.insert(w.to_owned());
@@ -159,6 +164,30 @@ pub(super) fn find(text: &str, options: &DeidOptions, out: &mut Vec<Found>) {
         }
     }
     out.extend(joined.into_iter().map(|s| (Class::Name, s)));
+}
+
+/// Names that sentences use as words, even with a capital.
+fn is_word(name: &str) -> bool {
+    let words = [
+        "may", "will", "mark", "bill", "rich", "art", "grant", "rose", "hope", "faith", "joy", "dawn", "frank", "max",
+        "chase",
+    ];
+    words.contains(&name.to_lowercase().as_str())
+}
+
+/// The word after a place in the text, lower case.
+fn next_word(text: &str, at: usize) -> String {
+    let rest = text[at..].trim_start_matches("'s").trim_start_matches("’s").trim_start_matches([' ', '-']);
+    rest.chars().take_while(|c| c.is_alphanumeric()).collect::<String>().to_lowercase()
+}
+
+/// Whether an initial can begin a name here: "by J. Smith", not "hepatitis C. Serum".
+fn introduced(before: &str) -> bool {
+    let b = before.trim_end_matches(' ');
+    let last = b.rsplit([' ', '\n', '(']).next().unwrap_or("").to_lowercase();
+    let words =
+        ["by", "with", "from", "to", "and", "per", "cc", "for", "saw", "see", "of", "the", "dear", "doctor", "nurse"];
+    b.is_empty() || b.ends_with(['\n', '(', ',', ':', ';']) || words.contains(&last.as_str())
 }
 
 /// "S. aureus" never matches (lower case follows); "C. Difficile" and "E. Coli" do.
@@ -200,8 +229,8 @@ fn by_look(text: &str, people: &mut BTreeSet<String>, spans: &mut Vec<std::ops::
             let l = n.as_str().to_lowercase();
             let abs = m.end() + n.end();
             let eponymous = eponym(text, abs, n.as_str());
-            !never(n.as_str())
-                && !eponymous
+            (!never(n.as_str()) || sure && DOUBTFUL.contains(l.as_str()))
+                && (!eponymous || sure && !EPONYMS.contains(next_word(text, abs).as_str()))
                 && (sure || !looks_clinical(&l))
                 && (n.as_str().chars().all(char::is_uppercase) == shouted)
         });

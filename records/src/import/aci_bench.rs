@@ -18,7 +18,11 @@ fn section(head: &str) -> Option<Option<Section>> {
     let of = |c| Some(Some(Section::Of(c)));
     match h.as_str() {
         "chief_complaint" | "chief complaint" | "cc" | "reason for visit" => Some(None),
-        "hpi" | "history of present illness" | "history of present illness (hpi)" | "subjective" | "interval history" => of(Category::Hpi),
+        "hpi"
+        | "history of present illness"
+        | "history of present illness (hpi)"
+        | "subjective"
+        | "interval history" => of(Category::Hpi),
         "ros" | "review of systems" => of(Category::Ros),
         "past_history" | "past history" | "medical history" | "past medical history" | "pmh" => of(Category::Pmh),
         "surgical history" | "past surgical history" => of(Category::Surgical),
@@ -26,9 +30,17 @@ fn section(head: &str) -> Option<Option<Section>> {
         "allergies" | "allergy" => of(Category::Allergy),
         "family" | "family history" => of(Category::Family),
         "social" | "social history" => of(Category::Social),
-        "exam" | "physical exam" | "physical examination" | "vitals" | "vitals reviewed" | "vital signs" => of(Category::Exam),
+        "exam" | "physical exam" | "physical examination" | "vitals" | "vitals reviewed" | "vital signs" => {
+            of(Category::Exam)
+        }
         "results" | "labs" | "imaging" | "laboratory" => of(Category::Test),
-        "assessment_plan" | "assessment" | "plan" | "assessment and plan" | "impression" | "instructions" | "medical reasoning" => Some(None),
+        "assessment_plan"
+        | "assessment"
+        | "plan"
+        | "assessment and plan"
+        | "impression"
+        | "instructions"
+        | "medical reasoning" => Some(None),
         _ => None,
     }
 }
@@ -53,7 +65,12 @@ impl Importer for AciBench {
                 let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(text.as_bytes());
                 let heads = reader.headers().cloned().unwrap_or_default();
                 for row in reader.records().filter_map(Result::ok) {
-                    let cells: BTreeMap<String, String> = heads.iter().zip(row.iter()).filter(|(h, v)| !v.trim().is_empty() && *h != "dialogue").map(|(h, v)| (h.trim().to_owned(), v.trim().to_owned())).collect();
+                    let cells: BTreeMap<String, String> = heads
+                        .iter()
+                        .zip(row.iter())
+                        .filter(|(h, v)| !v.trim().is_empty() && *h != "dialogue")
+                        .map(|(h, v)| (h.trim().to_owned(), v.trim().to_owned()))
+                        .collect();
                     if let Some(id) = cells.get("encounter_id").cloned() {
                         rows.entry(id).or_default().extend(cells);
                     } else {
@@ -95,12 +112,24 @@ impl Importer for AciBench {
 }
 
 fn one(id: &str, row: &BTreeMap<String, String>) -> Result<Case, String> {
-    let mut parts: Vec<(String, String)> = row.iter().filter_map(|(k, v)| Some((k.strip_prefix("section ")?.to_owned(), v.clone()))).collect();
+    let mut parts: Vec<(String, String)> =
+        row.iter().filter_map(|(k, v)| Some((k.strip_prefix("section ")?.to_owned(), v.clone()))).collect();
     if parts.is_empty() {
         parts = cut_note(row.get("note").ok_or("no note")?);
     }
-    let plan = parts.iter().find(|(h, _)| { let h = h.to_lowercase(); h.starts_with("assessment") || h.starts_with("impression") }).or_else(|| parts.iter().find(|(h, _)| h.eq_ignore_ascii_case("plan")));
-    let names: Vec<String> = ["patient_firstname", "patient_familyname", "doctor_name"].iter().filter_map(|k| row.get(*k)).filter(|n| n.chars().all(|c| c.is_alphabetic() || " '-".contains(c))).cloned().collect();
+    let plan = parts
+        .iter()
+        .find(|(h, _)| {
+            let h = h.to_lowercase();
+            h.starts_with("assessment") || h.starts_with("impression")
+        })
+        .or_else(|| parts.iter().find(|(h, _)| h.eq_ignore_ascii_case("plan")));
+    let names: Vec<String> = ["patient_firstname", "patient_familyname", "doctor_name"]
+        .iter()
+        .filter_map(|k| row.get(*k))
+        .filter(|n| n.chars().all(|c| c.is_alphabetic() || " '-".contains(c)))
+        .cloned()
+        .collect();
     let diagnosis = plan.and_then(|(_, text)| assessed(text)).ok_or("its assessment names no problem")?;
     let story = parts.iter().map(|(_, t)| t.as_str()).collect::<Vec<_>>().join(" ");
     let mut who = demographics_of(&story);
@@ -116,8 +145,27 @@ fn one(id: &str, row: &BTreeMap<String, String>) -> Result<Case, String> {
     case.options.names = names;
     // The doctor's own heading may be the diagnosis; the scheduler's reason seldom is.
     case.complaints.extend(row.get("cc").cloned());
-    case.complaints.extend(parts.iter().filter(|(h, _)| matches!(h.to_lowercase().as_str(), "chief_complaint" | "chief complaint" | "cc")).filter_map(|(_, t)| sentences(t).first().map(|s| (*s).to_owned())));
-    let order = ["hpi", "history of present", "subjective", "past", "medical", "surg", "medic", "current", "allerg", "family", "social", "ros", "review"];
+    case.complaints.extend(
+        parts
+            .iter()
+            .filter(|(h, _)| matches!(h.to_lowercase().as_str(), "chief_complaint" | "chief complaint" | "cc"))
+            .filter_map(|(_, t)| sentences(t).first().map(|s| (*s).to_owned())),
+    );
+    let order = [
+        "hpi",
+        "history of present",
+        "subjective",
+        "past",
+        "medical",
+        "surg",
+        "medic",
+        "current",
+        "allerg",
+        "family",
+        "social",
+        "ros",
+        "review",
+    ];
     parts.sort_by_key(|(h, _)| order.iter().position(|o| h.to_lowercase().starts_with(o)).unwrap_or(order.len()));
     for (head, body) in &parts {
         if let Some(Some(section)) = section(head) {
@@ -150,7 +198,19 @@ fn assessed(plan: &str) -> Option<String> {
         let first = first.split(" - ").next().unwrap_or(first).trim_end_matches(':').trim();
         let l = first.to_lowercase();
         let words = first.split_whitespace().count();
-        let told = ["year-old", "patient ", "presents", "i ", "we ", "medical reasoning", "assessment", "plan", "today", "she ", "he "];
+        let told = [
+            "year-old",
+            "patient ",
+            "presents",
+            "i ",
+            "we ",
+            "medical reasoning",
+            "assessment",
+            "plan",
+            "today",
+            "she ",
+            "he ",
+        ];
         if words > 0 && words <= 10 && !told.iter().any(|t| l.contains(t) && (t.len() > 3 || l.starts_with(t))) {
             return Some(first.split(", ").next().unwrap_or(first).to_owned());
         }

@@ -16,7 +16,8 @@ impl Importer for AgentClinic {
     fn import(&self, files: &[SourceFile]) -> ImportReport {
         let mut report = ImportReport::new(SOURCE.format);
         for file in files {
-            let stem = super::case::slug(file.name.rsplit(['/', '\\']).next().unwrap_or("").split('.').next().unwrap_or(""));
+            let stem =
+                super::case::slug(file.name.rsplit(['/', '\\']).next().unwrap_or("").split('.').next().unwrap_or(""));
             let text = match file.text() {
                 Ok(t) => t,
                 Err(e) => {
@@ -42,7 +43,8 @@ impl Importer for AgentClinic {
 
 fn one(v: &serde_json::Value, id: &str) -> Result<Case, String> {
     let v = v.get("OSCE_Examination").ok_or("no `OSCE_Examination`")?;
-    let diagnosis = text_at(v, &["Correct_Diagnosis"]).filter(|d| !d.trim().is_empty()).ok_or("no `Correct_Diagnosis`")?;
+    let diagnosis =
+        text_at(v, &["Correct_Diagnosis"]).filter(|d| !d.trim().is_empty()).ok_or("no `Correct_Diagnosis`")?;
     let actor = v.get("Patient_Actor").ok_or("no `Patient_Actor`")?;
     let who = actor.get("Demographics").map(flat_text).unwrap_or_default();
     let mut case = Case::new(&SOURCE, id, demographics_of(&who), diagnosis);
@@ -53,7 +55,9 @@ fn one(v: &serde_json::Value, id: &str) -> Result<Case, String> {
     if !who.is_empty() {
         case.tell(&who, Section::Of(Category::Hpi));
     }
-    for (key, section) in [("History", Section::Of(Category::Hpi)), ("Past_Medical_History", Section::Of(Category::Pmh))] {
+    for (key, section) in
+        [("History", Section::Of(Category::Hpi)), ("Past_Medical_History", Section::Of(Category::Pmh))]
+    {
         if let Some(text) = at(key) {
             case.tell(&text, section);
         }

@@ -41,10 +41,25 @@ pub struct Coverage {
 }
 
 impl Case {
-    pub fn new(source: &'static Source, source_id: impl Into<String>, demographics: Demographics, diagnosis: &str) -> Case {
+    pub fn new(
+        source: &'static Source,
+        source_id: impl Into<String>,
+        demographics: Demographics,
+        diagnosis: &str,
+    ) -> Case {
         let narrator = Narrator::new(&demographics);
         let diagnosis = described(diagnosis);
-        Case { source, source_id: source_id.into(), demographics, narrator, options: DeidOptions::default(), drafts: Vec::new(), diagnosis, complaints: Vec::new(), own_words: None }
+        Case {
+            source,
+            source_id: source_id.into(),
+            demographics,
+            narrator,
+            options: DeidOptions::default(),
+            drafts: Vec::new(),
+            diagnosis,
+            complaints: Vec::new(),
+            own_words: None,
+        }
     }
 
     pub fn scrub(&self, text: &str) -> String {
@@ -75,17 +90,21 @@ impl Case {
             self.diagnosis.synonyms.dedup();
             if self.diagnosis.differential.is_empty() {
                 let kb = KnowledgeBase::builtin();
-                self.diagnosis.differential = c.differentials.iter().filter_map(|id| kb.condition(id)).map(|d| d.name.clone()).collect();
+                self.diagnosis.differential =
+                    c.differentials.iter().filter_map(|id| kb.condition(id)).map(|d| d.name.clone()).collect();
             }
         }
-        let red: BTreeSet<&str> = condition.iter().flat_map(|c| &c.red_flags).map(String::as_str).chain(ALARMS.iter().copied()).collect();
+        let red: BTreeSet<&str> =
+            condition.iter().flat_map(|c| &c.red_flags).map(String::as_str).chain(ALARMS.iter().copied()).collect();
         let mut facts = Vec::new();
         let mut told = false;
         for d in &self.drafts {
             let access = match d.category {
                 Category::Exam => Access::OnExam,
                 Category::Test => Access::OnTest,
-                Category::Hpi if !told && d.polarity == Polarity::Present && !gives_away(&d.statement, &self.diagnosis) => {
+                Category::Hpi
+                    if !told && d.polarity == Polarity::Present && !gives_away(&d.statement, &self.diagnosis) =>
+                {
                     told = true;
                     Access::Volunteered
                 }
@@ -106,13 +125,17 @@ impl Case {
             });
         }
         facts.retain(|f| !f.statement.trim_matches(['.', ' ']).is_empty());
-        if !facts.iter().any(|f| matches!(f.access, Access::OnAsk | Access::Volunteered) && f.category != Category::Demographic) {
+        if !facts
+            .iter()
+            .any(|f| matches!(f.access, Access::OnAsk | Access::Volunteered) && f.category != Category::Demographic)
+        {
             return Err("no history the patient could tell".into());
         }
         let chief_complaint = self.chief_complaint(&facts)?;
         let coverage = self.coverage();
         let red_flags = condition.map(|c| c.red_flags.clone()).unwrap_or_else(|| {
-            let named: BTreeSet<&str> = facts.iter().map(|f| f.topic.subject.as_str()).filter(|s| ALARMS.contains(s)).collect();
+            let named: BTreeSet<&str> =
+                facts.iter().map(|f| f.topic.subject.as_str()).filter(|s| ALARMS.contains(s)).collect();
             named.into_iter().map(str::to_owned).collect()
         });
         let contraindications = contraindications(&facts, condition);
@@ -159,10 +182,19 @@ impl Case {
     }
 
     fn chief_complaint(&self, facts: &[Fact]) -> Result<String, String> {
-        let opening = facts.iter().find(|f| f.access == Access::Volunteered).or_else(|| facts.iter().find(|f| matches!(f.category, Category::Hpi | Category::Ros) && f.polarity == Polarity::Present && !f.names_diagnosis));
+        let opening = facts.iter().find(|f| f.access == Access::Volunteered).or_else(|| {
+            facts.iter().find(|f| {
+                matches!(f.category, Category::Hpi | Category::Ros)
+                    && f.polarity == Polarity::Present
+                    && !f.names_diagnosis
+            })
+        });
         let own = self.own_words.iter().map(|w| one_line(&self.scrub(w)));
         let said = self.complaints.iter().map(|c| self.spoken_complaint(&self.scrub(c)));
-        let found = own.chain(said).chain(opening.map(|f| f.statement.clone())).find(|c| c.len() > 4 && !gives_away(c, &self.diagnosis));
+        let found = own
+            .chain(said)
+            .chain(opening.map(|f| f.statement.clone()))
+            .find(|c| c.len() > 4 && !gives_away(c, &self.diagnosis));
         found.ok_or_else(|| "no complaint that does not name the diagnosis".into())
     }
 
@@ -170,36 +202,68 @@ impl Case {
     fn spoken_complaint(&self, text: &str) -> String {
         let voice = self.narrator.voice();
         let text = text.trim().trim_end_matches('.').split(['\n', ';']).next().unwrap_or_default().trim();
-        let named = TopicIndex::builtin().and_then(|t| t.best(text, Category::Hpi)).filter(|n| matches!(n.finding.category, Category::Hpi | Category::Ros) && n.end - n.start + 3 >= text.len());
+        let named = TopicIndex::builtin().and_then(|t| t.best(text, Category::Hpi)).filter(|n| {
+            matches!(n.finding.category, Category::Hpi | Category::Ros) && n.end - n.start + 3 >= text.len()
+        });
         match named.and_then(|n| n.finding.yes.first()) {
             Some(yes) if !voice.parent => format!("{yes}."),
             _ => {
                 let lower = text.to_lowercase();
-                let visit = ["exam", "follow", "check", "visit", "evaluation", "physical", "labs", "consult", "referral", "review", "problems", "establish", "refill"];
+                let visit = [
+                    "exam",
+                    "follow",
+                    "check",
+                    "visit",
+                    "evaluation",
+                    "physical",
+                    "labs",
+                    "consult",
+                    "referral",
+                    "review",
+                    "problems",
+                    "establish",
+                    "refill",
+                ];
                 if visit.iter().any(|w| lower.contains(w)) {
                     let noun = lower_first(&voice.first(text));
-                    let bare = ["annual", "follow-up", "checkup", "routine", "yearly", "general"].iter().any(|w| noun.starts_with(w)) && !noun.ends_with('s');
-                    return voice.sentence(&format!("I've come for {}{noun}", if !bare { "" } else if noun.starts_with('a') { "an " } else { "a " }));
+                    let bare = ["annual", "follow-up", "checkup", "routine", "yearly", "general"]
+                        .iter()
+                        .any(|w| noun.starts_with(w))
+                        && !noun.ends_with('s');
+                    return voice.sentence(&format!(
+                        "I've come for {}{noun}",
+                        if !bare {
+                            ""
+                        } else if noun.starts_with('a') {
+                            "an "
+                        } else {
+                            "a "
+                        }
+                    ));
                 }
                 let first_person = ["i ", "i'", "my "].iter().any(|p| lower.starts_with(p));
-                if first_person { voice.sentence(text) } else { voice.sentence(&format!("I've had {}", article(&lower_first(&voice.first(text))))) }
+                if first_person {
+                    voice.sentence(text)
+                } else {
+                    voice.sentence(&format!("I've had {}", article(&lower_first(&voice.first(text)))))
+                }
             }
         }
     }
 
     fn coverage(&self) -> Coverage {
-        let mut left: BTreeMap<String, usize> = BTreeMap::new();
-        for d in &self.drafts {
-            for w in content_words(&d.source) {
+        let mut c = Coverage::default();
+        for (passage, held) in &self.narrator.read {
+            let mut left: BTreeMap<String, usize> = BTreeMap::new();
+            for w in content_words(held) {
                 *left.entry(w).or_default() += 1;
             }
-        }
-        let mut c = Coverage::default();
-        for w in self.narrator.read.iter().flat_map(|t| content_words(t)) {
-            c.words += 1;
-            if let Some(n) = left.get_mut(&w).filter(|n| **n > 0) {
-                *n -= 1;
-                c.covered += 1;
+            for w in content_words(passage) {
+                c.words += 1;
+                if let Some(n) = left.get_mut(&w).filter(|n| **n > 0) {
+                    *n -= 1;
+                    c.covered += 1;
+                }
             }
         }
         c
@@ -208,8 +272,27 @@ impl Case {
 
 /// Findings that must not be missed whatever the case.
 const ALARMS: &[&str] = &[
-    "chest_pain", "syncope", "haemoptysis", "haematemesis", "melaena", "weight_loss", "night_sweats", "suicidal_ideation", "suicidal_thoughts", "confusion", "neck_stiffness", "thunderclap_headache", "limb_weakness", "saddle_anaesthesia",
-    "urinary_retention", "visual_loss", "rectal_bleeding", "postmenopausal_bleeding", "dysphagia", "seizure", "dyspnoea",
+    "chest_pain",
+    "syncope",
+    "haemoptysis",
+    "haematemesis",
+    "melaena",
+    "weight_loss",
+    "night_sweats",
+    "suicidal_ideation",
+    "suicidal_thoughts",
+    "confusion",
+    "neck_stiffness",
+    "thunderclap_headache",
+    "limb_weakness",
+    "saddle_anaesthesia",
+    "urinary_retention",
+    "visual_loss",
+    "rectal_bleeding",
+    "postmenopausal_bleeding",
+    "dysphagia",
+    "seizure",
+    "dyspnoea",
 ];
 
 /// Weights follow the share of facts that clinicians called critical: history of the complaint 83 %, past history 84 %,
@@ -256,17 +339,49 @@ fn described(name: &str) -> Diagnosis {
 }
 
 fn normal(s: &str) -> String {
-    s.to_lowercase().replace("ae", "e").replace("oe", "e").chars().map(|c| if c.is_alphanumeric() { c } else { ' ' }).collect::<String>().split_whitespace().collect::<Vec<_>>().join(" ")
+    s.to_lowercase()
+        .replace("ae", "e")
+        .replace("oe", "e")
+        .chars()
+        .map(|c| if c.is_alphanumeric() { c } else { ' ' })
+        .collect::<String>()
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 fn condition_of(d: &Diagnosis) -> Option<&'static Condition> {
     let wanted: Vec<String> = std::iter::once(&d.name).chain(&d.synonyms).map(|s| normal(s)).collect();
     let kb = KnowledgeBase::builtin();
-    let by = |strict: bool| kb.conditions().iter().find(|c| wanted.contains(&normal(&c.name)) || !strict && c.synonyms.iter().any(|s| wanted.contains(&normal(s))));
+    let by = |strict: bool| {
+        kb.conditions().iter().find(|c| {
+            wanted.contains(&normal(&c.name)) || !strict && c.synonyms.iter().any(|s| wanted.contains(&normal(s)))
+        })
+    };
     by(true).or_else(|| by(false))
 }
 
-const GENERIC: &[&str] = &["syndrome", "disease", "disorder", "acute", "chronic", "primary", "secondary", "type", "infection", "deficiency", "failure", "severe", "mild", "stage", "due", "unspecified", "related", "associated", "induced", "advanced", "initial", "possible"];
+const GENERIC: &[&str] = &[
+    "syndrome",
+    "disease",
+    "disorder",
+    "acute",
+    "chronic",
+    "primary",
+    "secondary",
+    "type",
+    "severe",
+    "mild",
+    "stage",
+    "due",
+    "unspecified",
+    "related",
+    "associated",
+    "induced",
+    "advanced",
+    "initial",
+    "possible",
+];
 
 /// Whether a statement holds all the telling words of the diagnosis or of one of its other names.
 pub(super) fn gives_away(statement: &str, d: &Diagnosis) -> bool {
@@ -276,7 +391,8 @@ pub(super) fn gives_away(statement: &str, d: &Diagnosis) -> bool {
     };
     let said: Vec<String> = content_words(statement).map(|w| stem(&w)).collect();
     std::iter::once(&d.name).chain(&d.synonyms).any(|name| {
-        let mut telling: Vec<String> = content_words(name).filter(|w| !GENERIC.contains(&w.as_str())).map(|w| stem(&w)).collect();
+        let mut telling: Vec<String> =
+            content_words(name).filter(|w| !GENERIC.contains(&w.as_str())).map(|w| stem(&w)).collect();
         telling.dedup();
         !telling.is_empty() && telling.iter().all(|t| said.contains(t))
     })
@@ -293,7 +409,11 @@ fn contraindications(facts: &[Fact], condition: Option<&Condition>) -> Vec<Contr
     for c in condition.iter().flat_map(|c| &c.contraindicated) {
         let because = facts.iter().find(|f| f.topic.subject == c.when && f.polarity == Polarity::Present);
         if let Some(f) = because {
-            out.push(Contraindication { treatment: c.treatment.clone(), why: c.why.clone(), because: Some(f.id.clone()) });
+            out.push(Contraindication {
+                treatment: c.treatment.clone(),
+                why: c.why.clone(),
+                because: Some(f.id.clone()),
+            });
         }
     }
     out
@@ -301,11 +421,18 @@ fn contraindications(facts: &[Fact], condition: Option<&Condition>) -> Vec<Contr
 
 /// "26-year-old female nurse", "2-week-old female newborn", "54-year-old Chinese man".
 pub(super) fn demographics_of(text: &str) -> Demographics {
-    static AGE: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?i)\b(\d{1,3})(?:\.\d+)?[- ]?(year|yr|y/o|yo|month|week|day|hour)|\bage[d:]?\s*(\d{1,3})").ok());
-    static WORDS: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?i)\b(female|woman|girl|lady|mother|primigravid\w*|gravida|she|her)\b|\b(male|man|boy|gentleman|he|his)\b").ok());
-    static WORK: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?i)\b(?:female|male|woman|man),? ([a-z][a-z -]{3,30}(?:er|or|ist|ian|nurse|student|ant|clerk))$").ok());
+    static AGE: LazyLock<Option<Regex>> = LazyLock::new(|| {
+        Regex::new(r"(?i)\b(\d{1,3})(?:\.\d+)?[- ]?(year|yr|month|week|day|hour)s?[- ]?(?:old|of age)|\b(\d{1,3}) ?(?:y/o|yo\b)|\bage[d:]?\s*(\d{1,3})").ok()
+    });
+    static WORDS: LazyLock<Option<Regex>> = LazyLock::new(|| {
+        Regex::new(r"(?i)\b(female|woman|girl|lady|mother|primigravid\w*|gravida|she|her)\b|\b(male|man|boy|gentleman|he|his)\b").ok()
+    });
+    static WORK: LazyLock<Option<Regex>> = LazyLock::new(|| {
+        Regex::new(r"(?i)\b(?:female|male|woman|man),? ([a-z][a-z -]{3,30}(?:er|or|ist|ian|nurse|student|ant|clerk))$")
+            .ok()
+    });
     let age_months = AGE.as_ref().and_then(|r| r.captures(text)).and_then(|c| {
-        let n: u32 = c.get(1).or(c.get(3))?.as_str().parse().ok()?;
+        let n: u32 = c.get(1).or(c.get(3)).or(c.get(4))?.as_str().parse().ok()?;
         let months = match c.get(2).map(|u| u.as_str().to_lowercase()).as_deref() {
             Some("month") => n,
             Some("week") => n * 7 / 30,
@@ -314,12 +441,15 @@ pub(super) fn demographics_of(text: &str) -> Demographics {
         };
         Some(months.min(1080))
     });
-    let age_months = age_months.or_else(|| text.contains("90 or over").then_some(1080)).or_else(|| text.to_lowercase().contains("newborn").then_some(0));
+    let age_months = age_months
+        .or_else(|| text.contains("90 or over").then_some(1080))
+        .or_else(|| text.to_lowercase().contains("newborn").then_some(0));
     let sex = match WORDS.as_ref().and_then(|r| r.captures(text)) {
         Some(c) if c.get(1).is_some() => Sex::Female,
         Some(_) => Sex::Male,
         None => Sex::Unknown,
     };
-    let occupation = WORK.as_ref().and_then(|r| r.captures(text.trim())).map(|c| c[1].to_lowercase()).filter(|o| o != "newborn");
+    let occupation =
+        WORK.as_ref().and_then(|r| r.captures(text.trim())).map(|c| c[1].to_lowercase()).filter(|o| o != "newborn");
     Demographics { age_months, sex, occupation }
 }

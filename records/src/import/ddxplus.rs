@@ -1,14 +1,19 @@
 //! DDXPlus: patients as lists of evidence codes. Needs `release_evidences.json` and `release_conditions.json` beside the
 //! patients. The world is closed: what a patient does not list is denied.
 
+mod wording;
+
 use super::case::{Case, Source};
 use super::narrative::Draft;
 use super::narrative::topic::{content_words, own_subject, sensitivity, topic};
+use super::narrative::twice;
 use super::{ImportReport, Importer, SourceFile};
 use crate::fact::{Aspect, Category, Polarity, Topic};
 use crate::record::{Demographics, Sex};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
+
+use wording::statement;
 
 pub(super) struct DdxPlus;
 static SOURCE: Source = Source { format: "ddxplus", licence: "CC BY 4.0", version: 1 };
@@ -20,7 +25,8 @@ impl Importer for DdxPlus {
 
     fn import(&self, files: &[SourceFile]) -> ImportReport {
         let mut report = ImportReport::new(SOURCE.format);
-        let (mut evidences, mut conditions): (Option<Map<String, Value>>, Option<Map<String, Value>>) = (None, None);
+        let mut evidences: Option<Map<String, Value>> = None;
+        let mut conditions: Option<Map<String, Value>> = None;
         let mut tables = Vec::new();
         for file in files {
             match file.text() {
@@ -35,7 +41,10 @@ impl Importer for DdxPlus {
             }
         }
         let Some(evidences) = evidences else {
-            report.turn_away("release_evidences.json", "missing; hand it over together with the patients and release_conditions.json");
+            report.turn_away(
+                "release_evidences.json",
+                "missing; hand it over together with the patients and release_conditions.json",
+            );
             return report;
         };
         let book = Book { evidences, conditions: conditions.unwrap_or_default() };
@@ -46,7 +55,8 @@ impl Importer for DdxPlus {
             for (i, row) in reader.records().enumerate() {
                 let id = format!("{stem}_{}", i + 1);
                 let made = row.map_err(|e| e.to_string()).and_then(|row| {
-                    let cells: BTreeMap<String, &str> = heads.iter().map(|h| h.to_lowercase()).zip(row.iter()).collect();
+                    let cells: BTreeMap<String, &str> =
+                        heads.iter().map(|h| h.to_lowercase()).zip(row.iter()).collect();
                     one(&book, &cells, &id)
                 });
                 match made {
@@ -75,15 +85,26 @@ impl Book {
         self.evidences.get(code).and_then(|e| e.get("value_meaning")?.get(value)?.get("en")?.as_str()).unwrap_or(value)
     }
     fn default_value(&self, code: &str) -> String {
-        self.evidences.get(code).and_then(|e| e.get("default_value")).map(|d| d.to_string().trim_matches('"').to_owned()).unwrap_or_default()
+        self.evidences
+            .get(code)
+            .and_then(|e| e.get("default_value"))
+            .map(|d| d.to_string().trim_matches('"').to_owned())
+            .unwrap_or_default()
     }
     fn binary(&self, code: &str) -> bool {
         self.evidences.get(code).and_then(|e| e.get("data_type")).and_then(Value::as_str) == Some("B")
     }
     /// Evidences a condition is told by.
     fn of_condition(&self, name: &str) -> impl Iterator<Item = &str> {
-        let c = self.conditions.get(name).or_else(|| self.conditions.values().find(|c| c.get("cond-name-eng").and_then(Value::as_str) == Some(name)));
-        c.into_iter().flat_map(|c| ["symptoms", "antecedents"].into_iter().filter_map(|k| c.get(k)?.as_object()).flat_map(|m| m.keys().map(String::as_str)))
+        let c = self.conditions.get(name).or_else(|| {
+            self.conditions.values().find(|c| c.get("cond-name-eng").and_then(Value::as_str) == Some(name))
+        });
+        c.into_iter().flat_map(|c| {
+            ["symptoms", "antecedents"]
+                .into_iter()
+                .filter_map(|k| c.get(k)?.as_object())
+                .flat_map(|m| m.keys().map(String::as_str))
+        })
     }
 }
 
@@ -119,7 +140,8 @@ fn one(book: &Book, row: &BTreeMap<String, &str>, id: &str) -> Result<Case, Stri
     let mut case = Case::new(&SOURCE, id, who, diagnosis);
     let ranked = quoted(cell(&["top5_diagnoses", "differential_diagnosis"]).unwrap_or_default());
     case.diagnosis.differential = ranked.iter().filter(|d| *d != diagnosis).take(4).cloned().collect();
-    case.diagnosis.icd10 = book.conditions.get(diagnosis).and_then(|c| c.get("icd10-id")).and_then(Value::as_str).map(str::to_uppercase);
+    case.diagnosis.icd10 =
+        book.conditions.get(diagnosis).and_then(|c| c.get("icd10-id")).and_then(Value::as_str).map(str::to_uppercase);
 
     // Code -> its values, in the patient's order.
     let mut told: Vec<(String, Vec<String>)> = Vec::new();
@@ -139,18 +161,22 @@ fn one(book: &Book, row: &BTreeMap<String, &str>, id: &str) -> Result<Case, Stri
     let first = cell(&["feature_id", "initial_evidence"]).map(|f| f.split("_@_").next().unwrap_or(f).to_owned());
     told.sort_by_key(|(c, _)| (Some(c) != first.as_ref(), book.antecedent(c)));
     let mut had: BTreeSet<&str> = BTreeSet::new();
-    let pain = told.iter().find(|(c, _)| c == "E_55").map(|(_, v)| v.iter().map(|x| place(book.meaning("E_55", x))).collect::<Vec<_>>());
+    let pain = told
+        .iter()
+        .find(|(c, _)| c == "E_55")
+        .map(|(_, v)| v.iter().map(|x| place(book.meaning("E_55", x))).collect::<Vec<_>>());
     for (code, values) in &told {
         had.insert(code);
         let Some(q) = book.question(code) else { continue };
         let read: String = values.iter().map(|v| book.meaning(code, v)).collect::<Vec<_>>().join(", ");
-        case.narrator.read.push(format!("{q} {read}"));
+        case.narrator.read.push(twice(format!("{q} {read}")));
         case.drafts.extend(positive(book, &case, code, q, values));
     }
     // Closed world: whatever tells the likeliest diagnoses apart and is not listed was asked for and denied.
     for d in ranked.iter().take(5).map(String::as_str).chain([diagnosis]) {
         for code in book.of_condition(d) {
-            if book.binary(code) && had.insert(code)
+            if book.binary(code)
+                && had.insert(code)
                 && let Some(q) = book.question(code)
                 && possible(q, sex, age)
             {
@@ -197,7 +223,13 @@ fn positive(book: &Book, case: &Case, code: &str, q: &str, values: &[String]) ->
     let lower = q.to_lowercase();
     let source = format!("{q} {}", meant.join(", "));
     let rash = lower.contains("rash") || lower.contains("lesion") || lower.contains("itch") || lower.contains("region");
-    let subject = if rash { "rash" } else if lower.contains("swelling") { "swelling" } else { "pain" };
+    let subject = if rash {
+        "rash"
+    } else if lower.contains("swelling") {
+        "swelling"
+    } else {
+        "pain"
+    };
     let it = if rash { "the rash" } else { "the pain" };
     let number = meant.first().and_then(|m| m.parse::<u32>().ok());
     let yes_no = matches!(meant.first(), Some(&"Y" | &"N" | &"yes" | &"no"));
@@ -205,38 +237,107 @@ fn positive(book: &Book, case: &Case, code: &str, q: &str, values: &[String]) ->
     let places = || meant.iter().map(|m| place(m)).collect::<Vec<_>>().join(" and ");
     let (said, topic, absent) = if lower.contains("travel") {
         let where_to = meant.join(", ");
-        if none || where_to == "N" { ("I haven't been abroad in the last 4 weeks".to_owned(), Topic::new("soc_travel"), true) } else { (format!("I've been to {where_to} in the last 4 weeks"), Topic::new("soc_travel"), false) }
+        if none || where_to == "N" {
+            ("I haven't been abroad in the last 4 weeks".to_owned(), Topic::new("soc_travel"), true)
+        } else {
+            (format!("I've been to {where_to} in the last 4 weeks"), Topic::new("soc_travel"), false)
+        }
     } else if lower.contains("radiate") {
-        if none { ("The pain doesn't go anywhere else".into(), Topic::with_aspect(subject, Aspect::Radiation), true) } else { (format!("the pain goes to {}", places()), Topic::with_aspect(subject, Aspect::Radiation), false) }
-    } else if lower.contains("where is") || lower.contains("somewhere") || lower.contains("located") && number.is_none() {
-        if none { (format!("there's no {subject} anywhere"), Topic::new(subject), true) } else if subject == "pain" { (format!("I've got pain in {}", places()), Topic::with_aspect(subject, Aspect::Location), false) } else { (format!("the {subject} is on {}", places()), Topic::with_aspect(subject, Aspect::Location), false) }
+        if none {
+            ("The pain doesn't go anywhere else".into(), Topic::with_aspect(subject, Aspect::Radiation), true)
+        } else {
+            (format!("the pain goes to {}", places()), Topic::with_aspect(subject, Aspect::Radiation), false)
+        }
+    } else if lower.contains("where is") || lower.contains("somewhere") || lower.contains("located") && number.is_none()
+    {
+        if none {
+            (format!("there's no {subject} anywhere"), Topic::new(subject), true)
+        } else if subject == "pain" {
+            (format!("I've got pain in {}", places()), Topic::with_aspect(subject, Aspect::Location), false)
+        } else {
+            (format!("the {subject} is on {}", places()), Topic::with_aspect(subject, Aspect::Location), false)
+        }
     } else if lower.contains("characterize") {
-        (format!("the pain feels {}", meant.join(" and ").replace("a knife stroke", "like a knife stroke").replace("tugging", "like something tugging")), Topic::with_aspect(subject, Aspect::Character), false)
+        (
+            format!(
+                "the pain feels {}",
+                meant
+                    .join(" and ")
+                    .replace("a knife stroke", "like a knife stroke")
+                    .replace("tugging", "like something tugging")
+            ),
+            Topic::with_aspect(subject, Aspect::Character),
+            false,
+        )
     } else if lower.contains("color") || lower.contains("colour") {
         (format!("the rash is {}", meant.join(" and ")), Topic::with_aspect("rash", Aspect::Character), false)
     } else if lower.contains("how fast") {
         let n = number.unwrap_or(0);
-        (if n >= 6 { format!("the pain came on fast, about {n} out of 10 for speed") } else { format!("the pain came on gradually, about {n} out of 10 for speed") }, Topic::with_aspect(subject, Aspect::Onset), false)
+        (
+            if n >= 6 {
+                format!("the pain came on fast, about {n} out of 10 for speed")
+            } else {
+                format!("the pain came on gradually, about {n} out of 10 for speed")
+            },
+            Topic::with_aspect(subject, Aspect::Onset),
+            false,
+        )
     } else if lower.contains("how intense") {
-        (format!("{it} {} about {} out of 10", if rash { "hurts" } else { "is" }, number.unwrap_or(0)), Topic::with_aspect(subject, Aspect::Severity), number == Some(0))
+        (
+            format!("{it} {} about {} out of 10", if rash { "hurts" } else { "is" }, number.unwrap_or(0)),
+            Topic::with_aspect(subject, Aspect::Severity),
+            number == Some(0),
+        )
     } else if lower.contains("precisely") {
         let n = number.unwrap_or(0);
-        (if n >= 6 { format!("I can point to where it hurts with one finger, about {n} out of 10 for how exact") } else { format!("I can't say exactly where it hurts, about {n} out of 10 for how exact") }, Topic::with_aspect(subject, Aspect::Location), false)
+        (
+            if n >= 6 {
+                format!("I can point to where it hurts with one finger, about {n} out of 10 for how exact")
+            } else {
+                format!("I can't say exactly where it hurts, about {n} out of 10 for how exact")
+            },
+            Topic::with_aspect(subject, Aspect::Location),
+            false,
+        )
     } else if lower.contains("swollen") {
-        (format!("the rash is about {} out of 10 for swelling", number.unwrap_or(0)), Topic::new("rash_swelling"), number == Some(0))
+        (
+            format!("the rash is about {} out of 10 for swelling", number.unwrap_or(0)),
+            Topic::new("rash_swelling"),
+            number == Some(0),
+        )
     } else if lower.contains("itching") {
-        (format!("the itching is about {} out of 10", number.unwrap_or(0)), Topic::with_aspect("itching", Aspect::Severity), number == Some(0))
+        (
+            format!("the itching is about {} out of 10", number.unwrap_or(0)),
+            Topic::with_aspect("itching", Aspect::Severity),
+            number == Some(0),
+        )
     } else if lower.contains("larger than") {
-        (format!("the spots are {} than 1 cm", if affirmed { "bigger" } else { "smaller" }), Topic::new("rash_size"), !affirmed)
+        (
+            format!("the spots are {} than 1 cm", if affirmed { "bigger" } else { "smaller" }),
+            Topic::new("rash_size"),
+            !affirmed,
+        )
     } else if lower.contains("peel") {
-        (if affirmed { "the skin is peeling off" } else { "the skin isn't peeling" }.into(), Topic::new("rash_peeling"), !affirmed)
+        (
+            if affirmed { "the skin is peeling off" } else { "the skin isn't peeling" }.into(),
+            Topic::new("rash_peeling"),
+            !affirmed,
+        )
     } else if yes_no {
         return vec![spoken(case, q, book.antecedent(code), affirmed)];
     } else {
         (format!("{}: {}", statement(q, true), meant.join(", ")), Topic::new(own_subject(q, Category::Hpi)), none)
     };
     let category = if lower.contains("travel") { Category::Social } else { Category::Hpi };
-    vec![Draft { category, topic, statement: voice.sentence(&said), polarity: if absent { Polarity::Absent } else { Polarity::Present }, sensitivity: 0, asked_as: Vec::new(), source }]
+    vec![Draft {
+        category,
+        topic,
+        statement: voice.sentence(&said),
+        polarity: if absent { Polarity::Absent } else { Polarity::Present },
+        sensitivity: 0,
+        asked_as: Vec::new(),
+        source,
+    }]
 }
 
 fn spoken(case: &Case, q: &str, antecedent: bool, yes: bool) -> Draft {
@@ -256,9 +357,37 @@ fn filed(q: &str, antecedent: bool) -> Category {
         Category::Hpi
     } else if any(&["family", "mother", "relatives"]) {
         Category::Family
-    } else if any(&["smok", "alcohol", "drugs?", "stimulant drugs", "work in", "live with", "live in", "exercise", "coffee", "energy drink", "diet", "sex", "daycare", "intravenous drugs", "partner", "rural", "suburb", "descent"]) {
+    } else if any(&[
+        "smok",
+        "alcohol",
+        "drugs?",
+        "stimulant drugs",
+        "work in",
+        "live with",
+        "live in",
+        "exercise",
+        "coffee",
+        "energy drink",
+        "diet",
+        "sex",
+        "daycare",
+        "intravenous drugs",
+        "partner",
+        "rural",
+        "suburb",
+        "descent",
+    ]) {
         Category::Social
-    } else if any(&["taking", "medication", "take corticosteroids", "hormones", "anti-inflammatory", "decongestants", "treated with an oral antibiotic", "antibiotic"]) {
+    } else if any(&[
+        "taking",
+        "medication",
+        "take corticosteroids",
+        "hormones",
+        "anti-inflammatory",
+        "decongestants",
+        "treated with an oral antibiotic",
+        "antibiotic",
+    ]) {
         Category::Medication
     } else if any(&["surgery"]) {
         Category::Surgical
@@ -268,116 +397,16 @@ fn filed(q: &str, antecedent: bool) -> Category {
         Category::Vaccination
     } else if any(&["pregnan", "menstrual", "breastfed"]) {
         Category::Obstetric
-    } else if any(&["in contact", "cold in the last", "viral infection", "feel anxious", "before the reaction", "consulting because"]) {
+    } else if any(&[
+        "in contact",
+        "cold in the last",
+        "viral infection",
+        "feel anxious",
+        "before the reaction",
+        "consulting because",
+    ]) {
         Category::Hpi
     } else {
         Category::Pmh
     }
-}
-
-/// A question turned into the patient's yes or no: "Do you have a cough?" -> "I have a cough" / "I don't have a cough".
-fn statement(q: &str, yes: bool) -> String {
-    let q = q.trim().trim_end_matches(['?', ':', ' ']);
-    // Explanations in brackets are the question's, not the patient's.
-    let mut bare = String::new();
-    let mut depth = 0;
-    for c in q.chars() {
-        match c {
-            '(' => depth += 1,
-            ')' if depth > 0 => depth -= 1,
-            _ if depth == 0 => bare.push(c),
-            _ => {}
-        }
-    }
-    let bare = bare.split_whitespace().collect::<Vec<_>>().join(" ").replace(" ,", ",").replace("new or ", "new or ");
-    let rules: &[(&str, &str, &str)] = &[
-        ("Do you currently, or did you ever, have ", "I have or had ", "I've never had "),
-        ("Did you previously, or do you currently, have any ", "I have or had ", "I've never had any "),
-        ("Do you have any family members who have ", "Some of my family have ", "Nobody in my family has "),
-        ("Do you have any close family members who suffer from ", "Close family of mine suffer from ", "No close family of mine suffer from "),
-        ("Do you have close family members who had ", "Close family of mine had ", "No close family of mine had "),
-        ("Do you have family members who have had ", "Family members of mine have had ", "No family members of mine have had "),
-        ("Have any of your family members ever had ", "Family members of mine have had ", "No family members of mine have had "),
-        ("Have any of your family members been ", "Family members of mine have been ", "No family members of mine have been "),
-        ("Do any members of your immediate family have ", "Some of my immediate family have ", "Nobody in my immediate family has "),
-        ("Are there any members of your family who have been diagnosed ", "Some of my family have been diagnosed with ", "Nobody in my family has been diagnosed with "),
-        ("Are there members of your family who have been ", "Some of my family have been ", "Nobody in my family has been "),
-        ("Have you or any member of your family ever had ", "I or one of my family have had ", "Neither I nor my family have had "),
-        ("Have you ever had a migraine or is a member of your family known to have ", "I or one of my family have had ", "Neither I nor my family have had "),
-        ("Does your mother ", "My mother does ", "My mother doesn't "),
-        ("Does the person have ", "I have ", "I don't have "),
-        ("Do you feel that ", "I feel that ", "I don't feel that "),
-        ("Do you have the perception of ", "I find I'm ", "I'm not "),
-        ("Do you have any ", "I have ", "I don't have any "),
-        ("Do you regularly ", "I regularly ", "I don't regularly "),
-        ("Do you currently ", "I currently ", "I don't currently "),
-        ("Do you suddenly ", "I suddenly ", "I don't suddenly "),
-        ("Do you constantly ", "I constantly ", "I don't constantly "),
-        ("Do you ever ", "I sometimes ", "I never "),
-        ("Do you ", "I ", "I don't "),
-        ("Did you ", "I did ", "I didn't "),
-        ("Did your ", "My ", "I haven't noticed that my "),
-        ("Were you ", "I was ", "I wasn't "),
-        ("Are you able ", "I'm able ", "I'm not able "),
-        ("Are you unable to ", "I can't ", "I can "),
-        ("Are you ", "I'm ", "I'm not "),
-        ("Are your ", "My ", "My "),
-        ("Are the symptoms or pain increased ", "It gets worse ", "It doesn't get worse "),
-        ("Is your BMI less than 18.5, or are you underweight", "I'm underweight", "I'm not underweight"),
-        ("Is your ", "My ", "My "),
-        ("Have you ever been ", "I've been ", "I've never been "),
-        ("Have you ever ", "I've ", "I've never "),
-        ("Have you noticed any ", "I've noticed ", "I haven't noticed any "),
-        ("Have you had any ", "I've had ", "I haven't had any "),
-        ("Have you ", "I've ", "I haven't "),
-        ("In the last month, have you ", "In the last month I've ", "In the last month I haven't "),
-    ];
-    for (ask, aye, nay) in rules {
-        let Some(rest) = bare.strip_prefix(ask) else { continue };
-        let mut rest = rest.to_owned();
-        if ask.starts_with("Are your ") || ask.starts_with("Is your ") {
-            rest = be(&rest, if ask.starts_with("Are") { "are" } else { "is" }, yes);
-        }
-        let mut rest = own(&rest);
-        if *ask == "Did you " {
-            return if yes { format!("I {}", past(&rest)) } else { format!("I didn't {rest}") };
-        }
-        if *ask == "Do you " && rest.starts_with("have ") && !yes {
-            rest = rest.replacen("have a ", "have any ", 0);
-        }
-        return format!("{}{rest}", if yes { aye } else { nay });
-    }
-    let bare = own(&bare);
-    if yes { format!("Yes, as to this: {bare}") } else { format!("No, not this: {bare}") }
-}
-
-fn past(rest: &str) -> String {
-    let mut words = rest.splitn(2, ' ');
-    let verb = words.next().unwrap_or_default();
-    let verb = match verb {
-        "lose" => "lost",
-        "eat" => "ate",
-        "vomit" => "vomited",
-        other => return format!("did {other} {}", words.next().unwrap_or_default()),
-    };
-    format!("{verb} {}", words.next().unwrap_or_default())
-}
-
-/// Puts the verb after the subject: "symptoms worse when lying" -> "symptoms are worse when lying".
-fn be(rest: &str, verb: &str, yes: bool) -> String {
-    let marks = [" more ", " worse ", " up to date", " much ", " increased ", " itchy", " larger ", " or the back of my throat itchy"];
-    let not = if yes { "" } else { "not " };
-    match marks.iter().filter_map(|m| rest.find(m)).min() {
-        Some(i) => format!("{} {verb} {not}{}", &rest[..i], rest[i..].trim_start()),
-        None => format!("{verb} {not}{rest}"),
-    }
-}
-
-/// "your" and "you" become the speaker's.
-fn own(text: &str) -> String {
-    let mut s = format!(" {text} ");
-    for (from, to) in [(" your ", " my "), (" you're ", " I'm "), (" are you ", " I'm "), (" you are ", " I am "), (" you were ", " I was "), (" or do you ", " or I "), (" do you ", " I "), (" or did you ", " or "), (" or have you ", " or "), (" have you ", " I've "), (" yourself ", " myself "), (" making you ", " making me "), (" wake you ", " wake me "), (" keeping you ", " keeping me "), (" you ", " I ")] {
-        s = s.replace(from, to);
-    }
-    s.trim().to_owned()
 }

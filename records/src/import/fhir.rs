@@ -3,6 +3,7 @@
 use super::case::{Case, Source};
 use super::narrative::Draft;
 use super::narrative::topic::{own_subject, sensitivity, topic};
+use super::narrative::twice;
 use super::narrative::voice::{article, lower_first};
 use super::{ImportReport, Importer, SourceFile, text_at};
 use crate::fact::{Category, Polarity, Topic};
@@ -21,7 +22,9 @@ impl Importer for Fhir {
     fn import(&self, files: &[SourceFile]) -> ImportReport {
         let mut report = ImportReport::new(SOURCE.format);
         for (i, file) in files.iter().enumerate() {
-            let parsed = file.text().and_then(|t| serde_json::from_str::<Value>(&t).map_err(|e| format!("{}: not valid JSON: {e}", file.name)));
+            let parsed = file.text().and_then(|t| {
+                serde_json::from_str::<Value>(&t).map_err(|e| format!("{}: not valid JSON: {e}", file.name))
+            });
             // A file name may be the patient's name: cases are numbered, and known by a hash of the patient's id.
             match parsed.and_then(|v| one(&v)) {
                 Ok(case) => report.take(case),
@@ -38,7 +41,21 @@ fn display(v: &Value) -> Option<String> {
     let name = name.replace('_', " ");
     // "Acute bronchitis (disorder)": the terminology's tag is not part of the name.
     let name = match name.rsplit_once(" (") {
-        Some((bare, tag)) if ["disorder)", "finding)", "situation)", "procedure)", "organism)", "substance)", "regime/therapy)", "morphologic abnormality)"].contains(&tag) => bare.to_owned(),
+        Some((bare, tag))
+            if [
+                "disorder)",
+                "finding)",
+                "situation)",
+                "procedure)",
+                "organism)",
+                "substance)",
+                "regime/therapy)",
+                "morphologic abnormality)",
+            ]
+            .contains(&tag) =>
+        {
+            bare.to_owned()
+        }
         _ => name,
     };
     Some(name.trim().to_owned()).filter(|n| !n.is_empty())
@@ -47,31 +64,63 @@ fn display(v: &Value) -> Option<String> {
 /// Not an illness: the reason somebody keeps books.
 fn clerical(name: &str) -> bool {
     let l = name.to_lowercase();
-    ["medication review", "employment", "education", "housing", "social contact", "stress (finding)", "received higher", "labor force", "general examination", "reconciliation", "limited social", "criminal record", "risk activity", "documentation"].iter().any(|w| l.contains(w))
+    [
+        "medication review",
+        "employment",
+        "education",
+        "housing",
+        "social contact",
+        "stress (finding)",
+        "received higher",
+        "labor force",
+        "general examination",
+        "reconciliation",
+        "limited social",
+        "criminal record",
+        "risk activity",
+        "documentation",
+    ]
+    .iter()
+    .any(|w| l.contains(w))
 }
 
 fn one(bundle: &Value) -> Result<Case, String> {
     if text_at(bundle, &["resourceType"]) != Some("Bundle") {
         return Err("not a FHIR Bundle".into());
     }
-    let resources: Vec<&Value> = bundle.get("entry").and_then(Value::as_array).into_iter().flatten().filter_map(|e| e.get("resource")).collect();
-    let of = |kind: &'static str| resources.iter().copied().filter(move |r| text_at(r, &["resourceType"]) == Some(kind));
+    let resources: Vec<&Value> =
+        bundle.get("entry").and_then(Value::as_array).into_iter().flatten().filter_map(|e| e.get("resource")).collect();
+    let of =
+        |kind: &'static str| resources.iter().copied().filter(move |r| text_at(r, &["resourceType"]) == Some(kind));
     let patients: Vec<&Value> = of("Patient").collect();
     let [patient] = patients[..] else { return Err(format!("expected one Patient, found {}", patients.len())) };
-    let when = |r: &Value| ["onsetDateTime", "recordedDate", "effectiveDateTime", "performedDateTime", "occurrenceDateTime", "authoredOn"].iter().find_map(|k| text_at(r, &[k])).or_else(|| text_at(r, &["period", "start"])).or_else(|| text_at(r, &["performedPeriod", "start"])).unwrap_or_default().to_owned();
+    let when = |r: &Value| {
+        ["onsetDateTime", "recordedDate", "effectiveDateTime", "performedDateTime", "occurrenceDateTime", "authoredOn"]
+            .iter()
+            .find_map(|k| text_at(r, &[k]))
+            .or_else(|| text_at(r, &["period", "start"]))
+            .or_else(|| text_at(r, &["performedPeriod", "start"]))
+            .unwrap_or_default()
+            .to_owned()
+    };
 
     let mut encounters: Vec<&Value> = of("Encounter").collect();
     encounters.sort_by_key(|e| when(e));
     let reason = |e: &Value| e.get("reasonCode").and_then(Value::as_array).and_then(|r| r.first()).and_then(display);
-    let mut conditions: Vec<(&Value, String)> = of("Condition").filter_map(|c| Some((c, c.get("code").and_then(display)?))).collect();
+    let mut conditions: Vec<(&Value, String)> =
+        of("Condition").filter_map(|c| Some((c, c.get("code").and_then(display)?))).collect();
     conditions.sort_by_key(|(c, _)| when(c));
     let visit = encounters.iter().rev().find(|e| reason(e).is_some_and(|r| !clerical(&r)));
     let at_visit = |e: &Value| {
         let id = text_at(e, &["id"]).unwrap_or_default().to_owned();
-        conditions.iter().rev().find(|(c, n)| !clerical(n) && !id.is_empty() && text_at(c, &["encounter", "reference"]).is_some_and(|r| r.ends_with(&id)))
+        conditions.iter().rev().find(|(c, n)| {
+            !clerical(n) && !id.is_empty() && text_at(c, &["encounter", "reference"]).is_some_and(|r| r.ends_with(&id))
+        })
     };
     let problem = visit.and_then(|e| at_visit(e)).or_else(|| conditions.iter().rev().find(|(_, n)| !clerical(n)));
-    let Some((problem, diagnosis)) = problem else { return Err("no condition other than clerical ones, so nothing to diagnose".into()) };
+    let Some((problem, diagnosis)) = problem else {
+        return Err("no condition other than clerical ones, so nothing to diagnose".into());
+    };
 
     let seen = visit.map(|e| when(e)).or_else(|| encounters.last().map(|e| when(e))).unwrap_or_else(|| when(problem));
     let sex = match text_at(patient, &["gender"]) {
@@ -86,25 +135,50 @@ fn one(bundle: &Value) -> Result<Case, String> {
     let mut case = Case::new(&SOURCE, format!("patient_{}", &id.as_str()[..12]), who, diagnosis);
     for name in patient.get("name").and_then(Value::as_array).into_iter().flatten() {
         case.options.names.extend(text_at(name, &["family"]).map(str::to_owned));
-        case.options.names.extend(name.get("given").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).map(str::to_owned));
+        case.options.names.extend(
+            name.get("given")
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .map(str::to_owned),
+        );
     }
     let voice = case.narrator.voice();
     let add = |case: &mut Case, category: Category, spoken: String, name: &str, polarity: Polarity| {
         let name = case.scrub(name);
-        case.narrator.read.push(name.clone());
+        case.narrator.read.push(twice(name.clone()));
         let (about, _) = topic(&name, category);
-        case.drafts.push(Draft { category, topic: about, statement: voice.sentence(&spoken), polarity, sensitivity: sensitivity(&name, category), asked_as: Vec::new(), source: name });
+        case.drafts.push(Draft {
+            category,
+            topic: about,
+            statement: voice.sentence(&spoken),
+            polarity,
+            sensitivity: sensitivity(&name, category),
+            asked_as: Vec::new(),
+            source: name,
+        });
     };
 
     if let Some(why) = visit.and_then(|e| reason(e)).filter(|w| !super::case::gives_away(w, &case.diagnosis)) {
         case.complaints.push(why);
     }
-    let lay = crate::kb::KnowledgeBase::builtin().conditions().iter().find(|c| c.name.eq_ignore_ascii_case(diagnosis) || c.synonyms.iter().any(|s| s.eq_ignore_ascii_case(diagnosis)));
+    let lay = crate::kb::KnowledgeBase::builtin().conditions().iter().find(|c| {
+        c.name.eq_ignore_ascii_case(diagnosis) || c.synonyms.iter().any(|s| s.eq_ignore_ascii_case(diagnosis))
+    });
     match lay.and_then(|c| c.voice.complaint.first()).filter(|_| !voice.parent) {
         Some(c) => case.own_words = Some(format!("{c}.")),
-        None => case.own_words = Some(voice.sentence("I haven't been well and need somebody to have a look")),
+        None => case.own_words = Some(voice.sentence("I haven't been well")),
     }
-    let opening = Draft { category: Category::Hpi, topic: Topic::new("reason_for_visit"), statement: case.own_words.clone().unwrap_or_default(), polarity: Polarity::Present, sensitivity: 0, asked_as: Vec::new(), source: String::new() };
+    let opening = Draft {
+        category: Category::Hpi,
+        topic: Topic::new("reason_for_visit"),
+        statement: case.own_words.clone().unwrap_or_default(),
+        polarity: Polarity::Present,
+        sensitivity: 0,
+        asked_as: Vec::new(),
+        source: String::new(),
+    };
     case.drafts.push(opening);
     let mut said: BTreeMap<String, ()> = BTreeMap::new();
     for (c, name) in &conditions {
@@ -114,31 +188,61 @@ fn one(bundle: &Value) -> Result<Case, String> {
             continue;
         }
         let noun = article(&lower_first(name));
-        add(&mut case, Category::Pmh, if active { format!("I have {noun}") } else { format!("I had {noun} in the past") }, name, Polarity::Present);
+        add(
+            &mut case,
+            Category::Pmh,
+            if active { format!("I have {noun}") } else { format!("I had {noun} in the past") },
+            name,
+            Polarity::Present,
+        );
     }
     for m in of("MedicationRequest").filter(|m| when(m) <= seen) {
         let Some(name) = m.get("medicationCodeableConcept").and_then(display) else { continue };
         if said.insert(name.clone(), ()).is_none() {
             let active = text_at(m, &["status"]) == Some("active");
             let noun = lower_first(&name);
-            add(&mut case, Category::Medication, if active { format!("I take {noun}") } else { format!("I've been on {noun} before but not any more") }, &name, Polarity::Present);
+            add(
+                &mut case,
+                Category::Medication,
+                if active { format!("I take {noun}") } else { format!("I've been on {noun} before but not any more") },
+                &name,
+                Polarity::Present,
+            );
         }
     }
     let mut allergic = false;
     for a in of("AllergyIntolerance") {
         if let Some(name) = a.get("code").and_then(display) {
             allergic = true;
-            add(&mut case, Category::Allergy, format!("I'm allergic to {}", lower_first(&name)), &name, Polarity::Present);
+            add(
+                &mut case,
+                Category::Allergy,
+                format!("I'm allergic to {}", lower_first(&name)),
+                &name,
+                Polarity::Present,
+            );
         }
     }
     if !allergic {
-        add(&mut case, Category::Allergy, "I don't have any allergies that I know of".into(), "no known allergies", Polarity::Absent);
+        add(
+            &mut case,
+            Category::Allergy,
+            "I don't have any allergies that I know of".into(),
+            "no known allergies",
+            Polarity::Absent,
+        );
     }
     for p in of("Procedure").filter(|p| when(p) <= seen) {
         if let Some(name) = p.get("code").and_then(display).filter(|n| !clerical(n))
             && said.insert(name.clone(), ()).is_none()
         {
-            add(&mut case, Category::Surgical, format!("I've had {}", article(&lower_first(&name))), &name, Polarity::Present);
+            add(
+                &mut case,
+                Category::Surgical,
+                format!("I've had {}", article(&lower_first(&name))),
+                &name,
+                Polarity::Present,
+            );
         }
     }
     for i in of("Immunization").filter(|i| when(i) <= seen) {
@@ -157,7 +261,12 @@ fn observations<'a>(case: &mut Case, all: impl Iterator<Item = &'a Value>, when:
     let mut latest: BTreeMap<String, (String, Category, String)> = BTreeMap::new();
     for o in all {
         let Some(name) = o.get("code").and_then(display) else { continue };
-        let kind = o.get("category").and_then(Value::as_array).and_then(|c| c.first()).and_then(|c| c.get("coding")?.as_array()?.first()?.get("code")?.as_str()).unwrap_or("laboratory");
+        let kind = o
+            .get("category")
+            .and_then(Value::as_array)
+            .and_then(|c| c.first())
+            .and_then(|c| c.get("coding")?.as_array()?.first()?.get("code")?.as_str())
+            .unwrap_or("laboratory");
         let category = match kind {
             "vital-signs" | "exam" => Category::Exam,
             "social-history" => Category::Social,
@@ -166,10 +275,20 @@ fn observations<'a>(case: &mut Case, all: impl Iterator<Item = &'a Value>, when:
             _ => Category::Test,
         };
         let value = |v: &Value| -> Option<String> {
-            let q = v.get("valueQuantity").and_then(|q| Some(format!("{} {}", q.get("value")?, text_at(q, &["unit"]).unwrap_or_default())));
-            q.or_else(|| v.get("valueCodeableConcept").and_then(display)).or_else(|| text_at(v, &["valueString"]).map(str::to_owned))
+            let q = v
+                .get("valueQuantity")
+                .and_then(|q| Some(format!("{} {}", q.get("value")?, text_at(q, &["unit"]).unwrap_or_default())));
+            q.or_else(|| v.get("valueCodeableConcept").and_then(display))
+                .or_else(|| text_at(v, &["valueString"]).map(str::to_owned))
         };
-        let parts = o.get("component").and_then(Value::as_array).into_iter().flatten().filter_map(|c| Some(format!("{} {}", c.get("code").and_then(display)?, value(c)?))).collect::<Vec<_>>().join(", ");
+        let parts = o
+            .get("component")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(|c| Some(format!("{} {}", c.get("code").and_then(display)?, value(c)?)))
+            .collect::<Vec<_>>()
+            .join(", ");
         let Some(text) = value(o).or(Some(parts).filter(|p| !p.is_empty())) else { continue };
         let at = when(o);
         if latest.get(&name).is_none_or(|(t, ..)| *t <= at) {
@@ -178,13 +297,22 @@ fn observations<'a>(case: &mut Case, all: impl Iterator<Item = &'a Value>, when:
     }
     for (name, (_, category, text)) in latest {
         let shown = format!("{name}: {text}");
-        case.narrator.read.push(shown.clone());
+        case.narrator.read.push(twice(shown.clone()));
         let (statement, asked_as) = if category == Category::Social {
             let never = text.to_lowercase().contains("never");
             if !name.to_lowercase().contains("smok") {
                 continue;
             }
-            (case.narrator.voice().sentence(if never { "I've never smoked" } else if text.to_lowercase().contains("former") { "I used to smoke" } else { "I smoke" }), Vec::new())
+            (
+                case.narrator.voice().sentence(if never {
+                    "I've never smoked"
+                } else if text.to_lowercase().contains("former") {
+                    "I used to smoke"
+                } else {
+                    "I smoke"
+                }),
+                Vec::new(),
+            )
         } else {
             let mut asked = super::tree::names_for(&name, category);
             asked.push(name.to_lowercase());
@@ -193,7 +321,15 @@ fn observations<'a>(case: &mut Case, all: impl Iterator<Item = &'a Value>, when:
         };
         let polarity = if statement.contains("never") { Polarity::Absent } else { Polarity::Present };
         let about = Topic::new(own_subject(&name, category));
-        case.drafts.push(Draft { category, topic: about, statement, polarity, sensitivity: 0, asked_as, source: shown });
+        case.drafts.push(Draft {
+            category,
+            topic: about,
+            statement,
+            polarity,
+            sensitivity: 0,
+            asked_as,
+            source: shown,
+        });
     }
 }
 

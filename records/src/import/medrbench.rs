@@ -24,7 +24,9 @@ impl Importer for MedRBench {
     fn import(&self, files: &[SourceFile]) -> ImportReport {
         let mut report = ImportReport::new(SOURCE.format);
         for file in files {
-            let parsed = file.text().and_then(|t| serde_json::from_str::<Value>(&t).map_err(|e| format!("{}: not valid JSON: {e}", file.name)));
+            let parsed = file.text().and_then(|t| {
+                serde_json::from_str::<Value>(&t).map_err(|e| format!("{}: not valid JSON: {e}", file.name))
+            });
             match parsed {
                 Ok(Value::Object(map)) => {
                     for (id, v) in &map {
@@ -57,8 +59,15 @@ fn one(v: &Value, id: &str) -> Result<Case, String> {
             }
         }
     }
-    let body = |head: &str| parts.iter().find(|(h, _)| h.starts_with(head)).map(|(_, b)| b.trim().to_owned()).filter(|b| !b.is_empty());
-    let diagnosis = text_at(v, &["generate_case", "final_diagnosis"]).map(str::to_owned).or_else(|| body("final").and_then(|b| diagnosed(&b))).or_else(|| rare(v)).ok_or("no diagnosis is stated")?;
+    let body = |head: &str| {
+        parts.iter().find(|(h, _)| h.starts_with(head)).map(|(_, b)| b.trim().to_owned()).filter(|b| !b.is_empty())
+    };
+    let diagnosis = text_at(v, &["generate_case", "final_diagnosis"])
+        .map(str::to_owned)
+        .or_else(|| body("final").and_then(|b| diagnosed(&b, true)))
+        .or_else(|| rare(v))
+        .or_else(|| body("final").and_then(|b| diagnosed(&b, false).or_else(|| first_named(&b))))
+        .ok_or("no diagnosis is stated")?;
     let who = body("patient").unwrap_or_default();
     let mut case = Case::new(&SOURCE, id, demographics_of(&who.replace("Age:", "age").replace('\n', " ")), &diagnosis);
     for d in v.get("checked_rare_disease").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
@@ -90,12 +99,80 @@ fn rare(v: &Value) -> Option<String> {
     v.get("checked_rare_disease")?.as_array()?.first()?.as_str().map(str::to_owned)
 }
 
-/// "Diagnosis: X", "X confirmed by ...", "consistent with X".
-fn diagnosed(text: &str) -> Option<String> {
-    static NAMED: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?i)(?:(?:final |confirmed |definitive |primary )?diagnos(?:is|ed)(?: of| as| was| with|:| confirmed(?: as)?)+|confirm(?:ed|ing|s)(?: the)?(?: diagnosis of)?|consistent with|indicative of|compatible with|suggestive of)[: ]+([^.;\n(]{4,110})").ok());
-    let named = NAMED.as_ref().and_then(|r| r.captures(text)).map(|c| c[1].to_owned());
-    let first = || sentences(text).first().map(|s| (*s).to_owned());
-    let d = named.or_else(first)?;
-    let d = d.split(" with ").next().unwrap_or(&d).split(" confirmed").next().unwrap_or(&d).split(" based on").next().unwrap_or(&d).split(" by ").next().unwrap_or(&d).trim_matches([' ', ',', ':', '*', '"']).to_owned();
-    (d.split_whitespace().count() <= 14 && d.len() > 3).then_some(d)
+/// "Diagnosis: X" when it must be explicit, else also "confirmed X", "consistent with X".
+fn diagnosed(text: &str, explicit: bool) -> Option<String> {
+    static HEADED: LazyLock<Option<Regex>> = LazyLock::new(|| {
+        Regex::new(r"(?i)\bdiagnos(?:is|ed)(?: confirmed)?(?: as| of| with)?:? ([^.;\n(]{4,110})").ok()
+    });
+    static NAMED: LazyLock<Option<Regex>> = LazyLock::new(|| {
+        Regex::new(r"(?i)(?:confirm(?:ed|ing|s)(?: the)?(?: diagnosis of)?|consistent with|indicative of|compatible with|suggestive of)[: ]+([^.;\n(]{4,110})").ok()
+    });
+    let re = if explicit { &HEADED } else { &NAMED };
+    let d = re.as_ref()?.captures(text)?.get(1)?.as_str();
+    let cut = [" with ", " confirmed", " based on", " by ", " via ", " through ", " was ", " is ", " after "];
+    let d = cut.iter().fold(d, |d, c| d.split(c).next().unwrap_or(d)).trim_matches([' ', ',', ':', '*', '"']);
+    let first = d.split_whitespace().next().unwrap_or("").to_lowercase();
+    let loose = [
+        "by",
+        "through",
+        "via",
+        "was",
+        "is",
+        "on",
+        "in",
+        "at",
+        "after",
+        "made",
+        "confirmed",
+        "established",
+        "and",
+        "based",
+        "revealed",
+        "from",
+        "shifted",
+        "included",
+        "as",
+    ]
+    .contains(&first.as_str());
+    (!loose && d.split_whitespace().count() <= 14 && d.len() > 3).then(|| d.to_owned())
+}
+
+/// "Discoid meniscus with early degeneration." -> "Discoid meniscus"; results that are findings rather than names are not taken.
+fn first_named(text: &str) -> Option<String> {
+    let first = sentences(text).first().copied()?;
+    let first = first.split_once(": ").map_or(first, |(_, rest)| rest);
+    let finding = [
+        "identified",
+        "showed",
+        "negative",
+        "normal",
+        "revealed",
+        "demonstrated",
+        "positive",
+        "culture",
+        "performed",
+        "result",
+        "noted",
+        "no ",
+    ];
+    if finding.iter().any(|f| first.to_lowercase().contains(f)) {
+        return None;
+    }
+    let cut = [
+        " with ",
+        " causing ",
+        " confirmed",
+        " requiring ",
+        " associated with ",
+        " based on",
+        " diagnosed",
+        " attributed",
+        " due to ",
+        " secondary to ",
+        " (",
+        " needing ",
+        ",",
+    ];
+    let d = cut.iter().fold(first, |d, c| d.split(c).next().unwrap_or(d)).trim_matches([' ', ',', ':', '*', '"']);
+    (d.len() > 3 && d.split_whitespace().count() <= 10).then(|| d.to_owned())
 }

@@ -5,7 +5,11 @@
 
 mod clause;
 pub(crate) mod cut;
+mod deny;
+mod fragment;
 pub(crate) mod lay;
+mod parent;
+mod patterns;
 pub(crate) mod topic;
 pub(crate) mod voice;
 
@@ -40,8 +44,8 @@ pub(crate) struct Narrator {
     subject: Option<String>,
     /// In a vignette: history until an examination or a test begins.
     mode: Category,
-    /// Passages read, for the coverage report.
-    pub read: Vec<String>,
+    /// Passages read, each with the words its facts hold, for the coverage report.
+    pub read: Vec<(String, String)>,
 }
 
 impl Narrator {
@@ -63,28 +67,39 @@ impl Narrator {
             if nothing_said(sentence) {
                 continue;
             }
-            self.read.push(sentence.to_owned());
+            let before = out.len();
             let category = match section {
-                Section::Of(c) => clause::recategorise(sentence, c),
+                Section::Of(c) => patterns::recategorise(sentence, c),
                 Section::Mixed => {
-                    self.mode = clause::vignette_mode(sentence, self.mode);
-                    if matches!(self.mode, Category::Exam | Category::Test) { self.mode } else { clause::recategorise(sentence, Category::Hpi) }
+                    self.mode = patterns::vignette_mode(sentence, self.mode);
+                    if matches!(self.mode, Category::Exam | Category::Test) {
+                        self.mode
+                    } else {
+                        patterns::recategorise(sentence, Category::Hpi)
+                    }
                 }
             };
             if matches!(category, Category::Exam | Category::Test) {
                 out.extend(self.report(sentence, category));
-                continue;
+            } else {
+                for c in cut::clauses(sentence) {
+                    out.extend(self.clause(c, category));
+                }
             }
-            for c in cut::clauses(sentence) {
-                out.extend(self.clause(c, category));
-            }
+            let held: Vec<&str> = out[before..].iter().map(|d: &Draft| d.source.as_str()).collect();
+            self.read.push((sentence.to_owned(), held.join(" ")));
         }
         out
     }
 
     /// A statement of the examination or the laboratory, as reported.
     pub fn report(&self, sentence: &str, category: Category) -> Option<Draft> {
-        let words = clause::report_style(sentence);
+        let words = patterns::report_style(sentence);
+        let silent =
+            ["none", "not done", "not performed", "not reported", "nil", "none reported", "none performed", "n/a"];
+        if silent.contains(&words.to_lowercase().trim_end_matches('.')) {
+            return None;
+        }
         let (topic, finding) = topic::topic(&words, category);
         let mut asked_as = super::tree::names_for(&words, category);
         if let Some(f) = finding {
@@ -94,15 +109,34 @@ impl Narrator {
         super::tree::tidy(&mut asked_as, category);
         let polarity = if super::tree::unremarkable(&words) { Polarity::Absent } else { Polarity::Present };
         let statement = super::tree::full_stop(&words);
-        (!words.is_empty()).then(|| Draft { category, topic, statement, polarity, sensitivity: 0, asked_as, source: sentence.to_owned() })
+        (!words.is_empty()).then(|| Draft {
+            category,
+            topic,
+            statement,
+            polarity,
+            sensitivity: 0,
+            asked_as,
+            source: sentence.to_owned(),
+        })
     }
 
     /// Files a spoken sentence.
-    fn file(&mut self, spoken: &str, about: &str, source: &str, category: Category, polarity: Polarity, described: bool) -> Draft {
+    fn file(
+        &mut self,
+        spoken: &str,
+        about: &str,
+        source: &str,
+        category: Category,
+        polarity: Polarity,
+        described: bool,
+    ) -> Draft {
         let (mut topic, finding) = topic::topic(about, category);
         let mut category = category;
         if let Some(f) = finding
-            && matches!(category, Category::Hpi | Category::Ros | Category::Social | Category::Psychiatric | Category::Obstetric)
+            && matches!(
+                category,
+                Category::Hpi | Category::Ros | Category::Social | Category::Psychiatric | Category::Obstetric
+            )
             && !matches!(f.category, Category::Hpi | Category::Ros | Category::Exam | Category::Test)
         {
             category = f.category;
@@ -115,14 +149,20 @@ impl Narrator {
                 (None, Some(a), Some(subject)) if described => topic = Topic::with_aspect(subject.clone(), a),
                 (None, a, _) => topic.aspect = a.filter(|_| self.subject.is_none() && described),
             }
-            if topic.aspect.is_none() && finding.is_some() {
-                self.subject = Some(topic.subject.clone());
-            } else if self.subject.is_none() {
+            if topic.aspect.is_none() && finding.is_some() || self.subject.is_none() {
                 self.subject = Some(topic.subject.clone());
             }
         }
         let sensitivity = finding.map_or(0, |f| f.sensitivity.min(3)).max(topic::sensitivity(source, category));
-        Draft { category, topic, statement: self.voice.sentence(spoken), polarity, sensitivity, asked_as: Vec::new(), source: source.to_owned() }
+        Draft {
+            category,
+            topic,
+            statement: self.voice.sentence(spoken),
+            polarity,
+            sensitivity,
+            asked_as: Vec::new(),
+            source: source.to_owned(),
+        }
     }
 }
 
@@ -132,9 +172,16 @@ fn without_heading(sentence: &str, section: Section) -> &str {
         return sentence;
     }
     match sentence.split_once(':') {
-        Some((head, rest)) if head.split_whitespace().count() <= 6 && head.starts_with(char::is_uppercase) && !rest.trim().is_empty() && !rest.starts_with(|c: char| c.is_ascii_digit()) => {
+        Some((head, rest))
+            if head.split_whitespace().count() <= 6
+                && head.starts_with(char::is_uppercase)
+                && !rest.trim().is_empty()
+                && !rest.starts_with(|c: char| c.is_ascii_digit()) =>
+        {
             let head = head.to_lowercase();
-            let telling = ["smok", "alcohol", "drug", "occupation", "tobacco", "allerg", "father", "mother"].iter().any(|w| head.contains(w));
+            let telling = ["smok", "alcohol", "drug", "occupation", "tobacco", "allerg", "father", "mother"]
+                .iter()
+                .any(|w| head.contains(w));
             if telling { sentence } else { rest.trim() }
         }
         _ => sentence,
@@ -144,15 +191,76 @@ fn without_heading(sentence: &str, section: Section) -> &str {
 fn nothing_said(sentence: &str) -> bool {
     let l = sentence.to_lowercase();
     let l = l.trim_matches(['.', ' ', '*', '(', ')']);
-    let empty = ["not provided", "not reported", "not stated", "not applicable", "not specified", "information not provided", "n/a", "not mentioned", "unknown", "not available", "not documented", "not detailed", "non-contributory data"];
-    l.is_empty() || empty.iter().any(|e| l == *e || l.starts_with(e) && l.len() < e.len() + 22)
+    let empty = [
+        "not provided",
+        "not reported",
+        "not stated",
+        "not applicable",
+        "not specified",
+        "information not provided",
+        "n/a",
+        "not mentioned",
+        "unknown",
+        "not available",
+        "not documented",
+        "not detailed",
+        "non-contributory data",
+    ];
+    l.is_empty() || empty.iter().any(|e| l == *e || l.starts_with(e) && l.len() < e.len() + 32)
 }
 
 /// Verbs that open a line of a note with the patient left out: "Takes aspirin", "Lives alone".
 fn clause_verbs(first: &str) -> bool {
     [
-        "takes", "drinks", "smokes", "works", "lives", "feels", "eats", "sleeps", "uses", "goes", "wakes", "walks", "wants", "needs", "thinks", "believes", "gets", "exercises", "plays", "attends", "enjoys", "worries", "avoids", "continues",
-        "looks", "wears", "struggles", "travels", "keeps", "likes", "finds", "suffers", "prefers", "has", "cannot", "remains", "tolerates", "states", "occasionally", "socially", "plans", "resides", "performs",
+        "takes",
+        "drinks",
+        "smokes",
+        "works",
+        "lives",
+        "feels",
+        "eats",
+        "sleeps",
+        "uses",
+        "goes",
+        "wakes",
+        "walks",
+        "wants",
+        "needs",
+        "thinks",
+        "believes",
+        "gets",
+        "exercises",
+        "plays",
+        "attends",
+        "enjoys",
+        "worries",
+        "avoids",
+        "continues",
+        "looks",
+        "wears",
+        "struggles",
+        "travels",
+        "keeps",
+        "likes",
+        "finds",
+        "suffers",
+        "prefers",
+        "has",
+        "cannot",
+        "remains",
+        "tolerates",
+        "states",
+        "occasionally",
+        "socially",
+        "plans",
+        "resides",
+        "performs",
     ]
     .contains(&first)
+}
+
+/// A passage that one fact holds whole.
+pub(crate) fn twice(passage: impl Into<String>) -> (String, String) {
+    let passage = passage.into();
+    (passage.clone(), passage)
 }

@@ -3,6 +3,7 @@
 use super::case::{Case, Source};
 use super::narrative::Draft;
 use super::narrative::topic::{sensitivity, topic};
+use super::narrative::twice;
 use super::narrative::voice::{article, lower_first};
 use super::{ImportReport, Importer, SourceFile, json_values, text_at};
 use crate::fact::{Aspect, Category, Polarity};
@@ -77,18 +78,184 @@ fn seen_by(label: &str) -> Category {
     let l = label.to_lowercase();
     let any = |words: &[&str]| words.iter().any(|w| l.contains(w));
     let test = [
-        "circulating", "concentration", "level", "emia", "uria", "eeg", "mri", "electro", "qt interval", "pr interval", "ejection", "aminotransferase", "hemoglobin", "serum", "density", "white matter", "corpus callosum", "cerebell", "ventricul", "septal defect", "valve",
-        "cardiomyopathy", "stenosis", "regurgitation", "cortical", "gyri", "cyst", "calcification", "agenesis", "aplasia", "acidosis", "alkalosis", "penia", "cytosis", "delayed myelination", "antibody", "immunoglobulin", "histolog", "biopsy", "fibers", "mitochondrial", "activity",
-        "bone age", "dysplasia", "ossification", "vertebra", "intracranial", "ductus", "aort", "nerve conduction", "intraocular", "electroretino", "brain", "t-wave", "creatine kinase", "ratio", "count", "hypoplasia", "atrophy", "volume", "imaging",
+        "circulating",
+        "concentration",
+        "level",
+        "emia",
+        "uria",
+        "eeg",
+        "mri",
+        "electro",
+        "qt interval",
+        "pr interval",
+        "ejection",
+        "aminotransferase",
+        "hemoglobin",
+        "serum",
+        "density",
+        "white matter",
+        "corpus callosum",
+        "cerebell",
+        "ventricul",
+        "septal defect",
+        "valve",
+        "cardiomyopathy",
+        "stenosis",
+        "regurgitation",
+        "cortical",
+        "gyri",
+        "cyst",
+        "calcification",
+        "agenesis",
+        "aplasia",
+        "acidosis",
+        "alkalosis",
+        "penia",
+        "cytosis",
+        "delayed myelination",
+        "antibody",
+        "immunoglobulin",
+        "histolog",
+        "biopsy",
+        "fibers",
+        "mitochondrial",
+        "activity",
+        "bone age",
+        "dysplasia",
+        "ossification",
+        "vertebra",
+        "intracranial",
+        "ductus",
+        "aort",
+        "nerve conduction",
+        "intraocular",
+        "electroretino",
+        "brain",
+        "t-wave",
+        "creatine kinase",
+        "ratio",
+        "count",
+        "hypoplasia",
+        "atrophy",
+        "volume",
+        "imaging",
     ];
     let exam = [
-        "palpebral", "nasal", "nose", "philtrum", "palate", "ears", "ear", "eyebrow", "forehead", "face", "facial", "lip", "teeth", "dent", "chin", "gnathia", "telorism", "epicanth", "hairline", "webbed", "neck", "nipple", "intermamillary", "finger", "toe", "dactyly", "hand", "foot",
-        "nail", "palm", "skin", "macul", "pigment", "stature", "cephaly", "reflex", "tonia", "spastic", "clonus", "babinski", "murmur", "megaly", "scoliosis", "kyphosis", "lordosis", "pectus", "chest", "contracture", "hypermobil", "strabismus", "ptosis", "nystagmus", "proptosis", "blood pressure", "rigidity",
-        "babinski", "fundus", "retin", "optic", "cornea", "iris", "cataract", "coloboma", "head", "limb", "genital", "testi", "scrotum", "hypospadias", "dimple", "fontanel", "valgus", "varus", "eye", "mouth", "tongue", "supernumerary", "thumb", "umbilical", "cleft", "bulbous", "thin", "broad", "wide", "short ", "long ", "low", "narrow", "small", "large", "prominent", "deep", "flat", "high", "sparse", "thick", "gait",
+        "palpebral",
+        "nasal",
+        "nose",
+        "philtrum",
+        "palate",
+        "ears",
+        "ear",
+        "eyebrow",
+        "forehead",
+        "face",
+        "facial",
+        "lip",
+        "teeth",
+        "dent",
+        "chin",
+        "gnathia",
+        "telorism",
+        "epicanth",
+        "hairline",
+        "webbed",
+        "neck",
+        "nipple",
+        "intermamillary",
+        "finger",
+        "toe",
+        "dactyly",
+        "hand",
+        "foot",
+        "nail",
+        "palm",
+        "skin",
+        "macul",
+        "pigment",
+        "stature",
+        "cephaly",
+        "reflex",
+        "tonia",
+        "spastic",
+        "clonus",
+        "babinski",
+        "murmur",
+        "megaly",
+        "scoliosis",
+        "kyphosis",
+        "lordosis",
+        "pectus",
+        "chest",
+        "contracture",
+        "hypermobil",
+        "strabismus",
+        "ptosis",
+        "nystagmus",
+        "proptosis",
+        "blood pressure",
+        "rigidity",
+        "babinski",
+        "fundus",
+        "retin",
+        "optic",
+        "cornea",
+        "iris",
+        "cataract",
+        "coloboma",
+        "head",
+        "limb",
+        "genital",
+        "testi",
+        "scrotum",
+        "hypospadias",
+        "dimple",
+        "fontanel",
+        "valgus",
+        "varus",
+        "eye",
+        "mouth",
+        "tongue",
+        "supernumerary",
+        "thumb",
+        "umbilical",
+        "cleft",
+        "bulbous",
+        "thin",
+        "broad",
+        "wide",
+        "short ",
+        "long ",
+        "low",
+        "narrow",
+        "small",
+        "large",
+        "prominent",
+        "deep",
+        "flat",
+        "high",
+        "sparse",
+        "thick",
+        "gait",
     ];
     if any(&test) && !any(&["hematuria", "polyuria", "dysuria", "jaundice", "loss"]) {
         Category::Test
-    } else if any(&exam) && !any(&["pain", "ache", "loss of", "weakness", "fracture", "difficult", "intoleran", "seizure", "delay", "hearing", "infection"]) {
+    } else if any(&exam)
+        && !any(&[
+            "pain",
+            "ache",
+            "loss of",
+            "weakness",
+            "fracture",
+            "difficult",
+            "intoleran",
+            "seizure",
+            "delay",
+            "hearing",
+            "infection",
+        ])
+    {
         Category::Exam
     } else {
         Category::Hpi
@@ -112,7 +279,9 @@ fn onset_words(onset: &Value) -> Option<String> {
             "infantile" => "in the first year of life",
             "childhood" => "in childhood",
             "juvenile" => "between the ages of 5 and 15",
-            "young adult" | "early young adult" | "intermediate young adult" | "late young adult" => "in early adult life",
+            "young adult" | "early young adult" | "intermediate young adult" | "late young adult" => {
+                "in early adult life"
+            }
             "middle age" => "in middle age",
             "late" => "after the age of 60",
             "adult" => "in adult life",
@@ -123,9 +292,21 @@ fn onset_words(onset: &Value) -> Option<String> {
 }
 
 fn one(v: &Value, id: &str) -> Result<Case, String> {
-    let from_list = || v.get("diseases").and_then(Value::as_array)?.iter().find(|d| d.get("excluded").and_then(Value::as_bool) != Some(true)).and_then(|d| text_at(d, &["term", "label"]));
-    let from_interpretation = || v.get("interpretations").and_then(Value::as_array)?.iter().find_map(|i| text_at(i, &["diagnosis", "disease", "label"]));
-    let disease = from_interpretation().or_else(from_list).filter(|d| !d.trim().is_empty()).ok_or("no disease is named")?;
+    let from_list = || {
+        v.get("diseases")
+            .and_then(Value::as_array)?
+            .iter()
+            .find(|d| d.get("excluded").and_then(Value::as_bool) != Some(true))
+            .and_then(|d| text_at(d, &["term", "label"]))
+    };
+    let from_interpretation = || {
+        v.get("interpretations")
+            .and_then(Value::as_array)?
+            .iter()
+            .find_map(|i| text_at(i, &["diagnosis", "disease", "label"]))
+    };
+    let disease =
+        from_interpretation().or_else(from_list).filter(|d| !d.trim().is_empty()).ok_or("no disease is named")?;
     let sex = match text_at(v, &["subject", "sex"]) {
         Some("FEMALE") => Sex::Female,
         Some("MALE") => Sex::Male,
@@ -134,7 +315,8 @@ fn one(v: &Value, id: &str) -> Result<Case, String> {
     };
     let age_months = text_at(v, &["subject", "timeAtLastEncounter", "age", "iso8601duration"]).and_then(months);
     let features = v.get("phenotypicFeatures").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-    let first_onset = || features.iter().filter_map(|f| text_at(f, &["onset", "age", "iso8601duration"]).and_then(months)).max();
+    let first_onset =
+        || features.iter().filter_map(|f| text_at(f, &["onset", "age", "iso8601duration"]).and_then(months)).max();
     let who = Demographics { age_months: age_months.or_else(first_onset), sex, occupation: None };
     let mut case = Case::new(&SOURCE, id, who, disease);
     case.diagnosis.name = disease.split(';').next().unwrap_or(disease).trim().to_owned();
@@ -142,9 +324,10 @@ fn one(v: &Value, id: &str) -> Result<Case, String> {
         let Some(label) = text_at(f, &["type", "label"]).filter(|l| !l.trim().is_empty()) else { continue };
         let label = case.scrub(label);
         let absent = f.get("excluded").and_then(Value::as_bool) == Some(true);
-        case.narrator.read.push(label.clone());
+        case.narrator.read.push(twice(label.clone()));
         let draft = feature(&case, &label, absent);
-        if let Some(when) = f.get("onset").and_then(onset_words).filter(|_| !absent && draft.category == Category::Hpi) {
+        if let Some(when) = f.get("onset").and_then(onset_words).filter(|_| !absent && draft.category == Category::Hpi)
+        {
             let mut d = draft.clone();
             d.topic.aspect = Some(Aspect::Onset);
             d.statement = case.narrator.voice().sentence(&format!("the {} started {when}", lower_first(&label)));
@@ -164,9 +347,21 @@ fn one(v: &Value, id: &str) -> Result<Case, String> {
             return Err("no observed feature".into());
         }
         let voice = case.narrator.voice();
-        case.own_words = Some(voice.sentence(if voice.parent { "we were sent because the doctor noticed that I look different from other children" } else { "I was sent here because of some findings at a check-up" }));
+        case.own_words = Some(voice.sentence(if voice.parent {
+            "we were sent because the doctor noticed that I look different from other children"
+        } else {
+            "I was sent here because of some findings at a check-up"
+        }));
         let said = case.own_words.clone().unwrap_or_default();
-        let draft = Draft { category: Category::Hpi, topic: crate::fact::Topic::new("reason_for_referral"), statement: said, polarity: Polarity::Present, sensitivity: 0, asked_as: Vec::new(), source: String::new() };
+        let draft = Draft {
+            category: Category::Hpi,
+            topic: crate::fact::Topic::new("reason_for_referral"),
+            statement: said,
+            polarity: Polarity::Present,
+            sensitivity: 0,
+            asked_as: Vec::new(),
+            source: String::new(),
+        };
         case.drafts.insert(0, draft);
     }
     Ok(case)
@@ -187,11 +382,21 @@ fn feature(case: &Case, label: &str, absent: bool) -> Draft {
     let mut asked_as = Vec::new();
     if matches!(category, Category::Exam | Category::Test) {
         asked_as = super::tree::names_for(label, category);
-        asked_as.extend(finding.iter().flat_map(|f| f.test_names.iter().cloned().chain(f.site.iter().map(|s| s.replace('_', " ")))));
+        asked_as.extend(
+            finding.iter().flat_map(|f| f.test_names.iter().cloned().chain(f.site.iter().map(|s| s.replace('_', " ")))),
+        );
         if category == Category::Test && asked_as.is_empty() {
             asked_as.push(noun.clone());
         }
         super::tree::tidy(&mut asked_as, category);
     }
-    Draft { category, topic: about, statement, polarity, sensitivity: sensitivity(label, category), asked_as, source: label.to_owned() }
+    Draft {
+        category,
+        topic: about,
+        statement,
+        polarity,
+        sensitivity: sensitivity(label, category),
+        asked_as,
+        source: label.to_owned(),
+    }
 }

@@ -67,7 +67,9 @@ fn one(v: &serde_json::Value, id: &str) -> Result<Case, String> {
             }
             h if h.starts_with("pmh") || h.starts_with("past") => Some(Some(Category::Pmh)),
             h if h.starts_with("psh") => Some(Some(Category::Surgical)),
-            h if h.starts_with("dh") || h.starts_with("drug") || h.starts_with("med") => Some(Some(Category::Medication)),
+            h if h.starts_with("dh") || h.starts_with("drug") || h.starts_with("med") => {
+                Some(Some(Category::Medication))
+            }
             h if h.starts_with("allerg") => Some(Some(Category::Allergy)),
             h if h.starts_with("fh") || h.starts_with("family") => Some(Some(Category::Family)),
             h if h.starts_with("sh") || h.starts_with("social") => Some(Some(Category::Social)),
@@ -89,7 +91,8 @@ fn one(v: &serde_json::Value, id: &str) -> Result<Case, String> {
         match category {
             Some(c) => parts.push((c, format!("{rest}\n"))),
             None => {
-                let blank_ends = line.trim().is_empty() && parts.last().is_some_and(|(c, _)| !matches!(c, Some(Category::Hpi) | None));
+                let blank_ends = line.trim().is_empty()
+                    && parts.last().is_some_and(|(c, _)| !matches!(c, Some(Category::Hpi) | None));
                 if blank_ends {
                     parts.push((Some(Category::Hpi), String::new()));
                 } else if let Some((_, body)) = parts.last_mut() {
@@ -100,15 +103,31 @@ fn one(v: &serde_json::Value, id: &str) -> Result<Case, String> {
         }
     }
     let first = impression.as_deref().and_then(clean_impression).ok_or("its note states no impression")?;
-    let talk: String = v.get("dialogue").and_then(|d| d.as_array()).into_iter().flatten().filter_map(|u| text_at(u, &["text"])).take(40).collect::<Vec<_>>().join(" ");
+    let talk: String = v
+        .get("dialogue")
+        .and_then(|d| d.as_array())
+        .into_iter()
+        .flatten()
+        .filter_map(|u| text_at(u, &["text"]))
+        .take(40)
+        .collect::<Vec<_>>()
+        .join(" ");
     let mut who = demographics_of(note);
     if who.age_months.is_none() {
-        static AGE: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?i)\bI(?:'m| am) (\d{2})\b|\b(\d{2}) years? old").ok());
-        who.age_months = AGE.as_ref().and_then(|r| r.captures(&talk)).and_then(|c| c.get(1).or(c.get(2))).and_then(|m| m.as_str().parse::<u32>().ok()).map(|y| (y * 12).min(1080));
+        static AGE: LazyLock<Option<Regex>> =
+            LazyLock::new(|| Regex::new(r"(?i)\bI(?:'m| am) (\d{2})\b|\b(\d{2}) years? old").ok());
+        who.age_months = AGE
+            .as_ref()
+            .and_then(|r| r.captures(&talk))
+            .and_then(|c| c.get(1).or(c.get(2)))
+            .and_then(|m| m.as_str().parse::<u32>().ok())
+            .map(|y| (y * 12).min(1080));
     }
     // "His mother" in a note says nothing of the patient.
     if !note.to_lowercase().contains("year") {
-        let contraceptive = ["microgynon", "pregnan", "lmp", "period", "ovarian", "menopaus"].iter().any(|w| note.to_lowercase().contains(w));
+        let contraceptive = ["microgynon", "pregnan", "lmp", "period", "ovarian", "menopaus"]
+            .iter()
+            .any(|w| note.to_lowercase().contains(w));
         who.sex = if contraceptive { Sex::Female } else { Sex::Unknown };
     }
     let mut case = Case::new(&SOURCE, id, who, &first);
@@ -122,7 +141,11 @@ fn one(v: &serde_json::Value, id: &str) -> Result<Case, String> {
     case.complaints.extend(text_at(v, &["presenting_complaint"]).map(str::to_owned));
     for (category, body) in parts {
         if let Some(c) = category {
-            let body: String = body.lines().filter(|l| !l.trim_start().starts_with('(') && !l.to_lowercase().contains("confirm")).collect::<Vec<_>>().join("\n");
+            let body: String = body
+                .lines()
+                .filter(|l| !l.trim_start().starts_with('(') && !l.to_lowercase().contains("confirm"))
+                .collect::<Vec<_>>()
+                .join("\n");
             case.tell(&body, Section::Of(c));
         }
     }
@@ -133,7 +156,11 @@ fn one(v: &serde_json::Value, id: &str) -> Result<Case, String> {
 fn clean_impression(text: &str) -> Option<String> {
     let t = text.split(['.', '(', '\n', ',', ';']).next().unwrap_or_default();
     let t = t.split(" - ").next().unwrap_or(t).trim_matches(['?', ' ', ':', '-']);
-    let t = t.trim_start_matches("likely ").trim_start_matches("probable ").trim_start_matches("possible ").trim_start_matches("most likely ");
+    let t = t
+        .trim_start_matches("likely ")
+        .trim_start_matches("probable ")
+        .trim_start_matches("possible ")
+        .trim_start_matches("most likely ");
     let t = t.split('/').next().unwrap_or(t).trim();
     (!t.is_empty() && t.len() < 90).then(|| t.to_owned())
 }

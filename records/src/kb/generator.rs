@@ -109,6 +109,9 @@ impl<'a> Generator<'a> {
         let condition = &self.kb.conditions()[at];
         let (low, high) = BANDS[band];
         let years = low + draw.below((high - low + 1) as usize) as u32;
+        if self.population.weight(condition, Some(years), sex) <= 0.0 {
+            return None;
+        }
         let months = years * 12 + draw.below(12) as u32;
         let complaints: Vec<(&String, f64)> = condition
             .presenting
@@ -284,6 +287,9 @@ impl Writer<'_> {
         let c = self.person.condition;
         let (min, max) = (c.onset.min.min(c.onset.max), c.onset.min.max(c.onset.max));
         let n = min + self.draw.below((max - min + 1) as usize) as u32;
+        // Nothing began before birth.
+        let n = if c.onset.unit == "months" { n.min(self.months.max(1)) } else { n };
+        let n = if c.onset.unit == "years" { n.min((self.months / 12).max(1)) } else { n };
         // Nobody counts 32 hours.
         let (n, unit) = match c.onset.unit.as_str() {
             "hours" if n >= 24 => ((n + 12) / 24, "days"),

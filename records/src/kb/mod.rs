@@ -170,6 +170,9 @@ pub struct Condition {
     #[serde(default)]
     pub held_out: bool,
     pub prevalence: Prevalence,
+    /// Years within which it occurs at all, where the age bands are too coarse to say so; both ends included.
+    #[serde(default)]
+    pub age: Option<[u32; 2]>,
     /// Finding and probability of coming with it; sums to 1.
     pub presenting: BTreeMap<String, f64>,
     pub onset: OnsetRange,

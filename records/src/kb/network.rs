@@ -15,6 +15,8 @@ pub type FindingIx = usize;
 pub struct Network {
     /// Parent a kind needs.
     gate: Vec<Option<FindingIx>>,
+    /// Findings that are a kind of this one.
+    kinds: Vec<Vec<FindingIx>>,
     /// Earlier findings that rule this one out.
     excluders: Vec<Vec<FindingIx>>,
     /// Position in an order that respects both.
@@ -30,6 +32,12 @@ impl Network {
             match (kb.finding_index(child), kb.finding_index(parent)) {
                 (Some(c), Some(p)) if c != p => gate[c] = Some(p),
                 _ => errors.push(format!("links.toml: `{child} = \"{parent}\"` names an unknown finding")),
+            }
+        }
+        let mut kinds = vec![Vec::new(); n];
+        for (child, parent) in gate.iter().enumerate() {
+            if let Some(p) = parent {
+                kinds[*p].push(child);
             }
         }
         let depth = |mut i: FindingIx| {
@@ -58,7 +66,7 @@ impl Network {
         for e in &mut excluders {
             e.sort_unstable();
         }
-        Network { gate, excluders, rank }
+        Network { gate, kinds, excluders, rank }
     }
 
     /// Findings in an order in which every parent comes first.
@@ -107,8 +115,18 @@ impl Person<'_> {
         } else if !f.possible(self.years, self.sex) {
             0.0
         } else {
-            self.condition.findings.get(&f.id).copied().unwrap_or(f.base)
+            let own = self.condition.findings.get(&f.id).copied().unwrap_or(f.base);
+            // Who has the kind has the parent: it cannot be rarer than a kind the condition lists.
+            self.kb.network().kinds[i].iter().map(|k| self.listed(*k)).fold(own, f64::max)
         }
+    }
+
+    /// The largest probability the condition gives to a finding or to a kind of it; 0 where it lists none.
+    fn listed(&self, i: FindingIx) -> f64 {
+        let f = &self.kb.findings()[i];
+        let own =
+            self.condition.findings.get(&f.id).copied().filter(|_| f.possible(self.years, self.sex)).unwrap_or(0.0);
+        self.kb.network().kinds[i].iter().map(|k| self.listed(*k)).fold(own, f64::max)
     }
 
     fn gates_complaint(&self, i: FindingIx) -> bool {

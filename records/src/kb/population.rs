@@ -52,7 +52,8 @@ impl Population {
 
     /// Prior weight of a condition in such a person; 0 where it does not occur.
     pub fn weight(&self, c: &Condition, years: Option<u32>, sex: Sex) -> f64 {
-        if !self.has(c) {
+        let outside = matches!((c.age, years), (Some([low, high]), Some(y)) if y < low || y > high);
+        if !self.has(c) || outside {
             return 0.0;
         }
         let b = band(years);
@@ -66,7 +67,10 @@ impl Population {
 
     /// Weight of (condition, band, sex) among all consultations.
     pub(super) fn joint(&self, c: &Condition, band: usize, sex: Sex) -> f64 {
-        SHARE[band] * self.weight(c, Some(BANDS[band].0), sex)
+        // Any age of the band that the condition allows; ages it does not allow are drawn again.
+        let (low, high) = BANDS[band];
+        let years = c.age.map_or(low, |[first, _]| first.clamp(low, high));
+        SHARE[band] * self.weight(c, Some(years), sex)
     }
 }
 

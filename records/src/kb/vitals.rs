@@ -17,6 +17,14 @@ fn normal(years: u32) -> ([f64; 2], [f64; 2], [f64; 2]) {
     }
 }
 
+/// Conditions give adult ranges; below 12 years the same deviation is taken from the child's own normal.
+fn for_age(range: [f64; 2], adult: [f64; 2], child: [f64; 2], years: u32) -> [f64; 2] {
+    if years >= 12 {
+        return range;
+    }
+    [range[0] / adult[0] * child[0], (range[1] / adult[1] * child[1]).min(child[1] * 1.5)]
+}
+
 /// Five facts, examined together as `vitals`.
 pub(super) fn facts(v: &Vitals, years: u32, draw: &mut Draw) -> Vec<Fact> {
     let (hr, rr, sys) = normal(years);
@@ -25,9 +33,9 @@ pub(super) fn facts(v: &Vitals, years: u32, draw: &mut Draw) -> Vec<Fact> {
         (low + draw.unit() * (high - low), range.is_some())
     };
     let (t, t_off) = within(v.temperature, [36.3, 37.2]);
-    let (h, h_off) = within(v.heart_rate, hr);
-    let (r, r_off) = within(v.respiratory_rate, rr);
-    let (s, s_off) = within(v.systolic, sys);
+    let (h, h_off) = within(v.heart_rate.map(|x| for_age(x, [60.0, 88.0], hr, years)), hr);
+    let (r, r_off) = within(v.respiratory_rate.map(|x| for_age(x, [12.0, 17.0], rr, years)), rr);
+    let (s, s_off) = within(v.systolic.map(|x| for_age(x, [110.0, 134.0], sys, years)), sys);
     let (d, d_off) = within(v.diastolic, [s * 0.58, s * 0.66]);
     let (o, o_off) = within(v.oxygen, [96.0, 99.0]);
     let d = d.min(s - 15.0);

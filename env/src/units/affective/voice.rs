@@ -77,6 +77,15 @@ pub(crate) fn voice(understood: &Understanding, selection: &Selection, view: &Pa
     s.out
 }
 
+/// A statement in the patient's first person; a parent's "My son has a cough" is not.
+fn own_words(text: &str) -> bool {
+    let parents = ["my son", "my daughter", "my child", "my baby", "my boy", "my girl", "my little", "my toddler"];
+    let lower = text.to_lowercase();
+    let first =
+        lower.starts_with("i ") || lower.starts_with("i'") || lower.starts_with("my ") || lower.contains(" my ");
+    first && !parents.iter().any(|p| lower.contains(p))
+}
+
 impl Speaker<'_, '_> {
     /// Appends a sentence.
     fn say(&mut self, sentence: &str) {
@@ -299,7 +308,7 @@ impl Speaker<'_, '_> {
     fn worded(&mut self, statement: &str, exact: bool) -> String {
         let persona = self.persona;
         let text = bare(statement);
-        let own = text.starts_with("I ") || text.starts_with("I'") || text.starts_with("My ") || text.contains(" my ");
+        let own = self.child.is_some() && own_words(text);
         let blur = exact && persona.recall != Recall::Good && self.draw.chance(80);
         let clip = match persona.style {
             LanguageStyle::Terse => 85,

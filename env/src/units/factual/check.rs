@@ -78,7 +78,7 @@ impl<'a, 'v> Reading<'a, 'v> {
         };
         for (ix, _) in selection.told.iter().chain(&selection.revealed) {
             let index = r.index;
-            index.pieces(*ix).for_each(|piece| {
+            index.pieces(*ix).for_each(|(piece, _)| {
                 r.settle(piece);
             });
         }
@@ -94,7 +94,7 @@ impl<'a, 'v> Reading<'a, 'v> {
 
     /// The draft tells this fact whole.
     pub fn tells(&self, ix: FactIx) -> bool {
-        self.index.pieces(ix).all(|piece| find(&self.tokens.tokens, piece).is_some())
+        self.index.pieces(ix).all(|(piece, _)| find(&self.tokens.tokens, piece).is_some())
     }
 
     fn allowed(&self, fact: u16) -> bool {
@@ -149,7 +149,7 @@ impl<'a, 'v> Reading<'a, 'v> {
 
     fn sentence(&mut self, sentence: &Sentence, from: usize, to: usize, found: &mut Vec<Violation>) {
         let before = found.len();
-        if let Some(fact) = self.reversed(from, to) {
+        if let Some(fact) = self.reversed(sentence, from, to) {
             found.push(violation(ViolationKind::Contradicted, sentence, Some(fact)));
             return;
         }
@@ -179,11 +179,16 @@ impl<'a, 'v> Reading<'a, 'v> {
     }
 
     /// A fact to be told that this sentence says the other way round: most of its words, under the opposite negation.
-    fn reversed(&self, from: usize, to: usize) -> Option<FactIx> {
+    fn reversed(&self, sentence: &Sentence, from: usize, to: usize) -> Option<FactIx> {
         let tokens = &self.tokens.tokens[from..to];
         let says = |m: &Mark, negated: bool| tokens.iter().any(|t| t.stem == m.stem && t.negated == negated);
         self.selection.told.iter().map(|(ix, _)| *ix).find(|ix| {
-            self.index.pieces(*ix).any(|piece| {
+            self.index.pieces(*ix).any(|(piece, negations)| {
+                // "My weight hasn't gone up": the negation governs small words alone, so its absence is what tells.
+                if tokens.len() == piece.len() && find(tokens, piece).is_some() {
+                    let governs = piece.iter().any(|m| m.negated);
+                    return !governs && sentence.negations % 2 != negations % 2;
+                }
                 let flipped = piece.iter().filter(|m| says(m, !m.negated) && !says(m, m.negated)).count();
                 let most = flipped * 10 >= piece.len() * 6 || (flipped >= 2 && flipped * 10 >= piece.len() * 4);
                 let mut denied = piece.iter().filter(|m| m.negated).peekable();

@@ -27,8 +27,8 @@ pub(crate) struct RecordIndex {
     marks: Vec<Mark>,
     /// Start of each fact's marks; one more than there are facts.
     starts: Vec<u32>,
-    /// Sentences of the statements: fact, start and end in `marks`, in fact order.
-    pieces: Vec<(u16, u32, u32)>,
+    /// Sentences of the statements: negations, start and end in `marks`, in fact order.
+    pieces: Vec<(u8, u32, u32)>,
     /// First piece of each fact; one more than there are facts.
     piece_starts: Vec<u32>,
     stems: Table,
@@ -55,9 +55,10 @@ impl RecordIndex {
             piece_starts.push(pieces.len() as u32);
             let mut begin = marks.len() as u32;
             let mut sentence = 0;
+            let negations = |s: u16| tokens.sentences.get(usize::from(s)).map_or(0, |s| s.negations);
             for t in &tokens.tokens {
                 if t.sentence != sentence && marks.len() as u32 > begin {
-                    pieces.push((i as u16, begin, marks.len() as u32));
+                    pieces.push((negations(sentence), begin, marks.len() as u32));
                     begin = marks.len() as u32;
                 }
                 sentence = t.sentence;
@@ -65,7 +66,7 @@ impl RecordIndex {
                 places.push((t.stem, Posting { fact: i as u16, negated: t.negated }));
             }
             if marks.len() as u32 > begin {
-                pieces.push((i as u16, begin, marks.len() as u32));
+                pieces.push((negations(sentence), begin, marks.len() as u32));
             }
         }
         starts.push(marks.len() as u32);
@@ -137,12 +138,12 @@ impl RecordIndex {
         &self.marks[self.starts[i] as usize..self.starts[i + 1] as usize]
     }
 
-    /// The same, sentence by sentence.
-    pub fn pieces(&self, fact: FactIx) -> impl Iterator<Item = &[Mark]> {
+    /// The same, sentence by sentence, with the number of negations in it.
+    pub fn pieces(&self, fact: FactIx) -> impl Iterator<Item = (&[Mark], u8)> {
         let i = fact.0 as usize;
         self.pieces[self.piece_starts[i] as usize..self.piece_starts[i + 1] as usize]
             .iter()
-            .map(|(_, from, to)| &self.marks[*from as usize..*to as usize])
+            .map(|(n, from, to)| (&self.marks[*from as usize..*to as usize], *n))
     }
 
     /// Where a stem occurs, in fact order.

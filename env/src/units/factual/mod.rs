@@ -5,6 +5,7 @@ mod index;
 mod lexicon;
 mod select;
 mod tokens;
+mod words;
 
 pub(crate) use index::RecordIndex;
 pub use select::{TRUST_FOR, TieBreaker, answers_at_once, trust_needed, volunteers_at_once};

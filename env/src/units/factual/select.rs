@@ -7,7 +7,7 @@
 //! | an aspect of something denied | the denial |
 //! | words the record uses under another name | the fact whose statement or topic holds the whole phrase |
 //! | a category | what is present there, up to a bound; else two denials; else unknown |
-//! | tell me more | what is told unasked, 1 to 3 at a time |
+//! | tell me more | what is told unasked, 1 to 3 at a time; then further sides of the complaint |
 //! | an examination or a test | what the record holds for it |
 //!
 //! | sensitivity | trust it takes (present) | (denied) |
@@ -160,7 +160,16 @@ impl Selecting<'_, '_> {
             .take(limit)
             .copied()
             .collect();
+        let next = if next.is_empty() { self.more_of_the_complaint(limit) } else { next };
         next.into_iter().for_each(|ix| self.tell(ix, i));
+    }
+
+    /// Sides of the complaint that are still untold, in record order.
+    fn more_of_the_complaint(&self, limit: usize) -> Vec<FactIx> {
+        let Some(complaint) = &self.view.case.complaint else { return Vec::new() };
+        let about = self.view.case.about(&complaint.subject).iter().copied();
+        let untold = about.filter(|ix| self.fact(*ix).topic.aspect.is_some() && self.hidden(*ix) && self.tellable(*ix));
+        untold.take(limit).collect()
     }
 
     fn topic(&mut self, i: u16, topics: &[Topic], categories: &[Category], topic: &Topic, form: QuestionForm) {

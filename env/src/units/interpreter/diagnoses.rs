@@ -8,502 +8,39 @@ use super::lexicon::Entry;
 use super::read::{Clause, Read};
 use super::tokens::Class;
 use crate::units::Named;
+use std::sync::OnceLock;
 
-/// Put before a disease, these commit to it. The nearest one counts.
-const FRAMES: &[&str] = &[
-    "you have",
-    "you've got",
-    "you've",
-    "you got",
-    "you are having",
-    "you're having",
-    "you had",
-    "you do have",
-    "suffering from",
-    "this is",
-    "this was",
-    "it is",
-    "it's",
-    "its",
-    "that's",
-    "that is",
-    "these are",
-    "there is",
-    "there's",
-    "is",
-    "sounds like",
-    "sound like",
-    "looks like",
-    "look like",
-    "seems like",
-    "seems to be",
-    "seem to have",
-    "appears to be",
-    "appear to have",
-    "points to",
-    "point to",
-    "pointing to",
-    "pointing towards",
-    "points towards",
-    "suggests",
-    "suggest",
-    "suggestive of",
-    "indicates",
-    "indicate",
-    "indicative of",
-    "shows",
-    "show",
-    "showed",
-    "shown",
-    "confirms",
-    "confirm",
-    "confirmed",
-    "reveals",
-    "consistent with",
-    "in keeping with",
-    "fits with",
-    "fits",
-    "fit with",
-    "compatible with",
-    "typical of",
-    "typical for",
-    "classic for",
-    "likely",
-    "probably",
-    "believe",
-    "think",
-    "convinced",
-    "caused by",
-    "due to",
-    "because of",
-    "cause is",
-    "explained by",
-    "dealing with",
-    "certain",
-    "certainly",
-    "definitely",
-    "called",
-    "we call",
-    "known as",
-    "case of",
-    "form of",
-    "type of",
-    "kind of",
-    "picture of",
-    "diagnosed",
-    "bet",
-    "conclude",
-    "concluded",
-    "positive for",
-    "come down with",
-    "developed",
-    "developing",
-    "you are experiencing",
-    "you're experiencing",
-    "caught",
-    "picked up",
-    "broken",
-    "torn",
-    "having",
-    "result of",
-    "down to",
-    "signs of",
-    "symptoms of",
-    "evidence of",
-    "of",
-];
+const COMMITMENT: &str = include_str!("../../../data/lexicon/commitment.txt");
 
-/// These commit to whatever follows, known disease or not.
-const STRONG: &[&str] = &[
-    "diagnosis is",
-    "diagnosis would be",
-    "diagnosis here is",
-    "diagnosis of",
-    "diagnosing you with",
-    "diagnose you with",
-    "i diagnose",
-    "diagnosis:",
-    "diagnose this as",
-    "diagnosing this as",
-    "diagnosis for you is",
-    "you're suffering from",
-    "you are suffering from",
-    "what you have is",
-    "what you've got is",
-    "what's causing this is",
-    "what is causing this is",
-    "what's going on is",
-    "what is going on is",
-    "cause of your symptoms is",
-    "cause of this is",
-    "cause of your pain is",
-];
+/// How a diagnosis is put to a patient, and what takes it back.
+struct Wordings {
+    frames: Vec<&'static str>,
+    strong: Vec<&'static str>,
+    doubt: Vec<&'static str>,
+    clause_doubt: Vec<&'static str>,
+    elsewhere: Vec<&'static str>,
+    taken_back: Vec<&'static str>,
+    parting: Vec<&'static str>,
+    injured: Vec<&'static str>,
+}
 
-/// Doubt anywhere before the disease in the sentence.
-const DOUBT: &[&str] = &[
-    "if",
-    "whether",
-    "unless",
-    "until",
-    "before",
-    "once",
-    "in case",
-    "not sure",
-    "unsure",
-    "uncertain",
-    "not certain",
-    "rule out",
-    "ruling out",
-    "ruled out",
-    "rule in",
-    "exclude",
-    "excluding",
-    "differential",
-    "differentials",
-    "cannot diagnose",
-    "can't diagnose",
-    "too early",
-    "worried about",
-    "worry about",
-    "worried it",
-    "worried this",
-    "worried that",
-    "concerned about",
-    "concerned for",
-    "concerned that",
-    "concerned this",
-    "concerned it",
-    "wonder",
-    "wondering",
-    "suspicious of",
-    "suspicion",
-    "suspect",
-    "possibility",
-    "possibilities",
-    "possible",
-    "possibly",
-    "perhaps",
-    "maybe",
-    "chance",
-    "risk",
-    "check for",
-    "checking for",
-    "test for",
-    "testing for",
-    "tested for",
-    "screen for",
-    "look for",
-    "looking for",
-    "consider",
-    "considering",
-    "thinking about",
-    "think about",
-    "thinking of",
-    "think of",
-    "things like",
-    "either",
-    "cannot say",
-    "can't say",
-    "hard to say",
-    "don't know",
-    "do not know",
-    "more likely than",
-    "such as",
-    "one of",
-    "range of",
-    "several",
-    "need more",
-    "would need",
-    "to confirm",
-    "to see",
-    "reminds",
-    "causes include",
-    "unlikely",
-    "less likely",
-    "could be",
-    "might be",
-    "may be",
-    "suppose",
-    "imagine",
-    "a few things",
-    "different things",
-    "number of things",
-    "conditions like",
-    "conditions including",
-];
-
-/// Doubt or denial in the disease's own clause.
-const CLAUSE_DOUBT: &[&str] = &[
-    "could",
-    "might",
-    "may",
-    "would",
-    "can",
-    "not",
-    "no",
-    "isn't",
-    "don't",
-    "doesn't",
-    "didn't",
-    "haven't",
-    "hasn't",
-    "wasn't",
-    "cannot",
-    "can't",
-    "never",
-    "without",
-    "neither",
-    "nor",
-    "aren't",
-    "won't",
-    "wouldn't",
-    "instead of",
-    "rather than",
-    "yet",
-    "avoid",
-    "prevent",
-    "against",
-    "should",
-    "shouldn't",
-    "couldn't",
-    "nothing",
-];
-
-/// Somebody else says it, has it, or had it.
-const ELSEWHERE: &[&str] = &[
-    "said",
-    "told",
-    "says",
-    "mentioned",
-    "mention",
-    "reported",
-    "thought",
-    "thinks",
-    "you think",
-    "you believe",
-    "you worry",
-    "you're worried",
-    "you are worried",
-    "your worry",
-    "worrying you",
-    "googled",
-    "google",
-    "internet",
-    "online",
-    "read about",
-    "read that",
-    "heard",
-    "history",
-    "previous",
-    "previously",
-    "in the past",
-    "ago",
-    "last year",
-    "already",
-    "known",
-    "family",
-    "mother",
-    "father",
-    "mom",
-    "mum",
-    "dad",
-    "brother",
-    "sister",
-    "parents",
-    "parent",
-    "aunt",
-    "uncle",
-    "grandmother",
-    "grandfather",
-    "grandma",
-    "cousin",
-    "son",
-    "daughter",
-    "husband",
-    "wife",
-    "friend",
-    "neighbour",
-    "neighbor",
-    "relatives",
-    "relative",
-    "people",
-    "patients",
-    "someone",
-    "somebody",
-    "everyone",
-    "since you have",
-    "because you have",
-    "given that",
-    "given your",
-    "given you",
-    "as you have",
-    "although you",
-    "with your",
-    "see you have",
-    "see that you have",
-    "see here you have",
-    "understand you have",
-    "understand that you have",
-    "notes",
-    "records",
-    "record",
-    "chart",
-    "letter",
-    "file",
-    "your other",
-    "besides",
-    "apart from",
-    "aside from",
-    "other than",
-    "when you had",
-    "you were diagnosed",
-    "been diagnosed",
-    "was diagnosed",
-    "used to",
-    "as a child",
-    "colleague",
-    "gp",
-    "your doctor",
-    "other doctor",
-    "last doctor",
-    "nurse",
-    "specialist thought",
-    "vaccine",
-    "shot",
-    "jab",
-    "leaflet",
-    "clinic",
-    "for your",
-    "medication for",
-    "medicine for",
-    "tablets for",
-    "treatment for",
-    "treated for",
-    "how is your",
-    "how's your",
-    "tell me",
-    "control of",
-    "important",
-    "came in with",
-    "come in with",
-    "come in for",
-    "here for",
-    "follow up",
-    "follow-up",
-    "you know you have",
-    "also have",
-    "do have a history",
-    "long have you",
-];
-
-/// After the disease, these take it back or place it in the past.
-const TAKEN_BACK: &[&str] = &[
-    "not sure",
-    "can't be sure",
-    "cannot be sure",
-    "not certain",
-    "can't be certain",
-    "cannot be certain",
-    "rule out",
-    "ruled out",
-    "is unlikely",
-    "can't say",
-    "cannot say",
-    "as a possibility",
-    "is possible",
-    "is one possibility",
-    "among other",
-    "or something else",
-    "and you take",
-    "and you're taking",
-    "and you are taking",
-    "you take",
-    "in the past",
-    "years ago",
-    "as a child",
-    "diagnosed in",
-    "since you were",
-    "for which you",
-    "on my list",
-    "on the list",
-    "can cause",
-    "could cause",
-    "usually",
-    "is less likely",
-    "too early",
-    "but i need more",
-    "but we need more",
-    "run in your family",
-    "runs in your family",
-    "or maybe",
-    "or possibly",
-    "or perhaps",
-    "or it could",
-    "or could",
-    "or it might",
-    "versus",
-];
-
-/// Words that part a disease from the frame before it.
-const PARTING: &[&str] = &[
-    "for",
-    "about",
-    "against",
-    "test",
-    "tests",
-    "vaccine",
-    "to",
-    "if",
-    "medication",
-    "medicine",
-    "specialist",
-    "clinic",
-    "leaflet",
-    "risk",
-    "history",
-    "family",
-    "when",
-    "how",
-    "why",
-    "unless",
-    "whether",
-    "treat",
-    "prevent",
-    "like",
-    "causes",
-    "before",
-    "until",
-    "from",
-];
-
-const INJURED: &[&str] = &[
-    "torn",
-    "tear",
-    "ruptured",
-    "trapped",
-    "pinched",
-    "blocked",
-    "inflamed",
-    "infected",
-    "slipped",
-    "dislocated",
-    "sprained",
-    "strained",
-    "fractured",
-    "broken",
-    "pulled",
-    "broke",
-    "bulging",
-    "irritated",
-    "swollen",
-    "compressed",
-    "herniated",
-    "perforated",
-    "burst",
-    "clogged",
-    "weakened",
-    "overworked",
-];
+fn wordings() -> &'static Wordings {
+    static WORDINGS: OnceLock<Wordings> = OnceLock::new();
+    WORDINGS.get_or_init(|| {
+        let of =
+            |name: &str| super::lexicon::lines(COMMITMENT).find(|(key, _)| *key == name).map_or(Vec::new(), |(_, p)| p);
+        Wordings {
+            frames: of("frames"),
+            strong: of("strong"),
+            doubt: of("doubt"),
+            clause_doubt: of("clause_doubt"),
+            elsewhere: of("elsewhere"),
+            taken_back: of("taken_back"),
+            parting: of("parting"),
+            injured: of("injured"),
+        }
+    })
+}
 
 /// A sentence's clauses, its words (lower case) and where each stands.
 struct Sentence {
@@ -534,7 +71,7 @@ fn in_sentence(read: &Read<'_>, clauses: &[Clause], out: &mut Vec<Named>) {
     let (a, b) = (a as usize, b as usize);
     // Most sentences name nothing; find out cheaply.
     let hinted = || {
-        let bytes = read.text[a..b].as_bytes();
+        let bytes = &read.text.as_bytes()[a..b];
         bytes.windows(4).any(|w| {
             w.eq_ignore_ascii_case(b"iagn")
                 || w.eq_ignore_ascii_case(b"itis")
@@ -543,7 +80,7 @@ fn in_sentence(read: &Read<'_>, clauses: &[Clause], out: &mut Vec<Named>) {
                 || w.eq_ignore_ascii_case(b"suff")
                 || w.eq_ignore_ascii_case(b"what")
                 || w.eq_ignore_ascii_case(b"caus")
-        }) || INJURED.iter().any(|i| bytes.windows(i.len()).any(|w| w.eq_ignore_ascii_case(i.as_bytes())))
+        }) || wordings().injured.iter().any(|i| bytes.windows(i.len()).any(|w| w.eq_ignore_ascii_case(i.as_bytes())))
     };
     if !named && !hinted() {
         return;
@@ -565,7 +102,7 @@ fn in_sentence(read: &Read<'_>, clauses: &[Clause], out: &mut Vec<Named>) {
     for (i, w) in s.words.iter().enumerate() {
         let suffix =
             ["itis", "osis", "oma", "pathy", "aemia", "emia"].iter().any(|x| w.len() > x.len() + 2 && w.ends_with(x));
-        if suffix || INJURED.contains(&w.as_str()) {
+        if suffix || wordings().injured.contains(&w.as_str()) {
             at.push((i, i + 1));
         }
     }
@@ -651,8 +188,22 @@ impl Sentence {
             .map_or(0, |k| k + 1)
     }
 
+    /// The words before `i`, without an opening that only says what the judgement rests on ("from what you've told me").
+    fn grounds_removed(&self, i: usize) -> String {
+        let opens =
+            self.words.iter().position(|w| w != "," && !matches!(w.as_str(), "so" | "ok" | "okay" | "and" | "well"));
+        let rests = opens.is_some_and(|k| {
+            matches!(self.words[k].as_str(), "from" | "based" | "after" | "having" | "judging" | "going" | "hearing")
+        });
+        let end = |k: usize| {
+            matches!(self.words[k].as_str(), "told" | "said" | "mentioned" | "described" | "history" | "notes" | ",")
+        };
+        let from = if rests { (0..i).rev().find(|k| end(*k)).map_or(0, |k| k + 1) } else { 0 };
+        self.part(from, i).replace(" not sure why ", " ").replace(" not sure how ", " ")
+    }
+
     fn judge(&self, i: usize, j: usize, asked: bool, many: bool, out: &mut Vec<Named>) {
-        let before = self.part(0, i);
+        let before = self.grounds_removed(i);
         let whole = self.part(0, self.words.len());
         let after = self.part(j, self.words.len());
         let says = |text: &str, list: &[&str]| list.iter().any(|p| has_words(text, p));
@@ -664,18 +215,18 @@ impl Sentence {
         {
             return;
         }
-        if asked || says(&before, ELSEWHERE) && !says(&before, STRONG) {
+        if asked || says(&before, &wordings().elsewhere) && !says(&before, &wordings().strong) {
             return;
         }
         let frame = self.frame_before(i);
         let clause = self.part(self.clause_of(frame.map_or(i, |(f, _)| f)), i);
-        let doubted = says(&before, DOUBT)
-            || says(&clause, CLAUSE_DOUBT)
-            || says(&after, TAKEN_BACK)
+        let doubted = says(&before, &wordings().doubt)
+            || says(&clause, &wordings().clause_doubt)
+            || says(&after, &wordings().taken_back)
             || many
             || has_words(&whole, "differential");
-        let own_word = INJURED.contains(&self.words[i].as_str());
-        let strong = STRONG.iter().any(|p| has_words(&before, p));
+        let own_word = wordings().injured.contains(&self.words[i].as_str());
+        let strong = wordings().strong.iter().any(|p| has_words(&before, p));
         let committed = (frame.is_some() || strong) && !doubted;
         if own_word && frame.is_none() {
             return;
@@ -705,7 +256,7 @@ impl Sentence {
         let low = i.saturating_sub(9);
         for end in (low..=i).rev() {
             // No frame reaches across a word that parts it from the disease.
-            if end < i && (PARTING.contains(&self.words[end].as_str())) {
+            if end < i && (wordings().parting.contains(&self.words[end].as_str())) {
                 let after_like = self.words[end] == "like"
                     && end > 0
                     && matches!(self.words[end - 1].as_str(), "sounds" | "looks" | "seems" | "sound" | "look" | "seem");
@@ -713,7 +264,8 @@ impl Sentence {
                     return None;
                 }
             }
-            let best = FRAMES
+            let best = wordings()
+                .frames
                 .iter()
                 .filter_map(|f| {
                     let n = f.split(' ').count();
@@ -756,11 +308,16 @@ impl Sentence {
 
     /// "My diagnosis is ...": whatever it is.
     fn strong(&self, out: &mut Vec<Named>) {
-        for p in STRONG {
+        for p in &wordings().strong {
             let Some(at) = self.joined.find(&format!(" {p} ")) else { continue };
             let i = self.joined[..at + p.len() + 1].split_whitespace().count();
             let before = self.part(0, i);
-            let doubted = DOUBT.iter().chain(ELSEWHERE).chain(CLAUSE_DOUBT).any(|d| has_words(&before, d));
+            let doubted = wordings()
+                .doubt
+                .iter()
+                .chain(&wordings().elsewhere)
+                .chain(&wordings().clause_doubt)
+                .any(|d| has_words(&before, d));
             let open = self.words.get(i).is_none_or(|w| {
                 matches!(
                     w.as_str(),

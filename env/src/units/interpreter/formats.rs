@@ -32,6 +32,15 @@ pub(crate) fn unwrap(text: &str) -> (Option<String>, Vec<TypedLine>) {
         hide.push((open, close));
         at = close;
     }
+    // Markup of transcripts: `<UNIN/>`, `<UNSURE>`.
+    for (i, _) in text.match_indices('<') {
+        let end = text[i..].find('>').map(|n| i + n + 1);
+        if let Some(end) =
+            end.filter(|e| text[i + 1..e - 1].bytes().all(|b| b.is_ascii_alphanumeric() || b"/_- ".contains(&b)))
+        {
+            hide.push((i, end));
+        }
+    }
     for tag in ["<answer>", "</answer>", "</think>", "question:", "doctor:", "response:", "answer:"] {
         for (i, _) in lower.match_indices(tag) {
             hide.push((i, i + tag.len()));

@@ -1,8 +1,9 @@
 //! What the interpreter knows by heart: the knowledge base's wordings and the phrase files beside it, compiled once.
 
-use super::tokens::{Class, FnvMap, GAP, Token, Vocabulary, WordId, tokenize};
+use super::tokens::{Class, FnvMap, GAP, Token, UNKNOWN, Vocabulary, WordId, tokenize};
 use super::trie::Trie;
 use crate::units::ActKind;
+use crate::units::encoder::StaticEncoder;
 use bedside_records::kb::Finding;
 use bedside_records::{Aspect, Category, KnowledgeBase};
 use std::sync::OnceLock;
@@ -82,8 +83,24 @@ const FRAMES: &str = include_str!("../../../data/lexicon/frames.txt");
 const JARGON: &str = include_str!("../../../data/lexicon/jargon.txt");
 const DISEASES: &str = include_str!("../../../data/lexicon/diseases.txt");
 
+/// Wordings of the knowledge base that mostly mean something else in a consultation.
+const EVERYDAY: [&str; 12] = [
+    "runs",
+    "the runs",
+    "cut",
+    "a cut",
+    "children",
+    "consumption",
+    "combat",
+    "builder",
+    "windy",
+    "fitting",
+    "football",
+    "nurse",
+];
+
 /// Lines `key = phrase | phrase`; `#` begins a comment.
-fn lines(text: &'static str) -> impl Iterator<Item = (&'static str, Vec<&'static str>)> {
+pub(super) fn lines(text: &'static str) -> impl Iterator<Item = (&'static str, Vec<&'static str>)> {
     text.lines().filter(|l| !l.starts_with('#')).filter_map(|l| {
         let (key, phrases) = l.split_once('=')?;
         Some((key.trim(), phrases.split('|').map(str::trim).filter(|p| !p.is_empty()).collect()))
@@ -93,6 +110,22 @@ fn lines(text: &'static str) -> impl Iterator<Item = (&'static str, Vec<&'static
 /// Phrases without keys.
 fn list(text: &'static str) -> impl Iterator<Item = &'static str> {
     text.lines().filter(|l| !l.starts_with('#')).flat_map(|l| l.split('|')).map(str::trim).filter(|p| !p.is_empty())
+}
+
+/// Phrases long enough to mean something alone, without gaps.
+fn prototypes(text: &'static str) -> impl Iterator<Item = (&'static str, &'static str)> {
+    lines(text).flat_map(|(key, phrases)| {
+        let long = |p: &&str| p.split(' ').count() >= 3 && !p.contains('_') && !p.contains('#');
+        phrases.into_iter().filter(long).map(move |p| (key, p)).collect::<Vec<_>>()
+    })
+}
+
+pub(crate) fn aspect_phrases() -> impl Iterator<Item = (Aspect, &'static str)> {
+    prototypes(ASPECTS).filter_map(|(key, p)| Some((key.parse().ok()?, p)))
+}
+
+pub(crate) fn category_phrases() -> impl Iterator<Item = (Category, &'static str)> {
+    prototypes(CATEGORIES).filter_map(|(key, p)| Some((key.parse().ok()?, p)))
 }
 
 impl Lexicon {
@@ -120,7 +153,11 @@ impl Lexicon {
     }
 
     pub fn tokens(&self, text: &str) -> Vec<Token> {
-        tokenize(text, |stem| self.vocabulary.get(stem))
+        tokenize(text, |stem, word| match self.vocabulary.get(stem) {
+            // A word nobody knows may be a slip of one we do.
+            UNKNOWN if word.len() >= 6 && !StaticEncoder::builtin().knows(word) => self.vocabulary.correct(stem),
+            id => id,
+        })
     }
 
     pub fn topic(&self, id: &str) -> Option<u16> {
@@ -138,7 +175,7 @@ impl Lexicon {
                 _ => {
                     let lower = part.to_lowercase();
                     let vocabulary = &mut self.vocabulary;
-                    let words = tokenize(&lower, |stem| vocabulary.intern(stem));
+                    let words = tokenize(&lower, |stem, _| vocabulary.intern(stem));
                     out.extend(words.iter().filter(|t| t.class == Class::Word).map(|t| t.id));
                 }
             }
@@ -179,7 +216,7 @@ impl Lexicon {
                 _ => {
                     let at = self.topics.len() as u16;
                     self.topics.push(Subject { id: f.id.clone(), category: f.category });
-                    for phrase in wordings(f) {
+                    for phrase in wordings(f).filter(|p| !EVERYDAY.contains(p)) {
                         self.learn(phrase, Entry::Topic(at), true);
                     }
                 }
@@ -320,7 +357,7 @@ impl Words {
     fn new(v: &mut Vocabulary) -> Words {
         let mut all = |text: &str| {
             let mut out = Vec::new();
-            tokenize(text, |stem| {
+            tokenize(text, |stem, _| {
                 let id = v.intern(stem);
                 out.push(id);
                 id

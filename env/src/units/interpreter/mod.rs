@@ -13,10 +13,13 @@ mod acts;
 mod diagnoses;
 mod formats;
 mod lexicon;
+mod nearest;
 mod read;
 mod requests;
 mod tokens;
 mod trie;
+
+pub(crate) use tokens::Fnv;
 
 /// Understands doctors' English by the knowledge base's lexicon.
 pub struct EmbeddedInterpreter {
@@ -66,6 +69,11 @@ impl Interpreter for EmbeddedInterpreter {
             }
             acts::of_clause(&read, c, asks, &mut u.acts);
         }
+        // What one half of a sentence left open the other half has said.
+        let placed: Vec<(u32, u32)> =
+            u.requests.iter().filter(|r| r.kind != RequestKind::Unclear).map(|r| r.span).collect();
+        u.requests
+            .retain(|r| r.kind != RequestKind::Unclear || !placed.iter().any(|p| read.same_sentence(p.0, r.span.0)));
         for named in diagnoses::find(&read) {
             let kind = if named.committed { ActKind::Diagnose } else { ActKind::Consider };
             acts::push(&mut u.acts, kind, named.span);

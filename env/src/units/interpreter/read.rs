@@ -80,6 +80,15 @@ impl<'a> Read<'a> {
         (self.tokens[from].start, self.tokens[to - 1].end)
     }
 
+    /// Whether two bytes stand in one sentence.
+    pub fn same_sentence(&self, a: u32, b: u32) -> bool {
+        let of = |byte: u32| {
+            let hit = self.clauses.iter().find(|c| self.span(c.from, c.to).1 > byte);
+            hit.map(|c| c.sentence)
+        };
+        of(a) == of(b)
+    }
+
     pub fn within(&self, from: usize, to: usize) -> impl Iterator<Item = &Found> {
         self.found.iter().filter(move |f| f.from >= from && f.to <= to)
     }
@@ -152,7 +161,8 @@ impl<'a> Read<'a> {
                 || (self.tokens[n].class == Class::Word && !w.pronoun.contains(&next) && n == i + 1 && id != w.how)
                     && self.next_word(n + 1, to).is_some_and(|m| w.auxiliary.contains(&self.tokens[m].id));
         }
-        w.tell.contains(&id)
+        // "Describe it", not "the X-ray shows".
+        w.tell.contains(&id) && !self.word(i).ends_with(['s', 'd', 'g'])
     }
 
     /// Skips "OK, so", "and then".
@@ -185,6 +195,7 @@ impl<'a> Read<'a> {
 
     fn cut_sentence(&mut self, from: usize, to: usize, asked: bool, sentence: usize) {
         let w = &self.lexicon.words;
+        let asked = asked && !self.only_agreement_sought(from, to);
         let mut starts = vec![from];
         let (mut words, mut wh_seen, mut last) = (0, false, None::<usize>);
         for i in from..to {
@@ -196,11 +207,12 @@ impl<'a> Read<'a> {
                     || (prev.class == Class::Word && w.conjunction.contains(&prev.id))
                     || last.is_some_and(|l| w.conjunction.contains(&self.tokens[l].id));
                 let loose = !wh_seen
+                    && !w.tell.contains(&t.id)
                     && words >= 3
                     && t.class == Class::Word
+                    && self.tokens[i + 1].class == Class::Word
                     && last.is_some_and(|l| !w.subordinator.contains(&self.tokens[l].id));
-                let listed = self.is_any(i) && !matches!(prev.class, Class::Comma);
-                if joined && !listed || joined && self.is_any(i) || loose {
+                if joined || loose {
                     starts.push(i);
                     (words, wh_seen) = (0, false);
                 }
@@ -239,6 +251,13 @@ impl<'a> Read<'a> {
                 }
             }
         }
+    }
+
+    /// "..., okay?" seeks a nod, not an answer.
+    fn only_agreement_sought(&self, from: usize, to: usize) -> bool {
+        let Some(comma) = (from..to).rev().find(|i| self.tokens[*i].class == Class::Comma) else { return false };
+        let mut words = (comma + 1..to).map(|i| self.word(i).to_ascii_lowercase()).peekable();
+        words.peek().is_some() && words.all(|w| matches!(w.as_str(), "ok" | "okay" | "alright"))
     }
 
     fn is_tag(&self, c: &Clause) -> bool {

@@ -1,6 +1,7 @@
 //! Questions, examinations and tests: what a clause wants to know.
 
 use super::lexicon::Entry;
+use super::nearest::{ALIKE, Nearest, Prototypes};
 use super::read::{Clause, Found, Read};
 use super::tokens::Class;
 use crate::units::{ActKind, DialogueContext, QuestionForm, Request, RequestKind};
@@ -158,8 +159,33 @@ impl Asker<'_, '_> {
             wants.requests.push(request(kind, span));
             return wants;
         }
-        wants.requests.push(request(RequestKind::Unclear, span));
+        let kind = self.by_meaning(from, to, heard).unwrap_or(RequestKind::Unclear);
+        wants.requests.push(request(kind, span));
         wants
+    }
+
+    /// The nearest topics by meaning, if anything is near.
+    fn by_meaning(&self, from: usize, to: usize, heard: &Heard) -> Option<RequestKind> {
+        let r = self.read;
+        let s = r.start(from, to);
+        let (a, b) = r.span(s.min(to - 1), to);
+        let near = Prototypes::builtin().nearest(&r.text[a as usize..b as usize], ALTERNATIVES);
+        let (_, first) = *near.first().filter(|(s, _)| *s >= ALIKE)?;
+        let topics_of = |w: &Nearest| match w {
+            Nearest::Topic(i) => Some(Topic::new(r.lexicon.topics[*i as usize].id.clone())),
+            _ => None,
+        };
+        Some(match first {
+            Nearest::Category(category) => RequestKind::History { topics: Vec::new(), categories: vec![category] },
+            Nearest::Aspect(aspect) => {
+                let topic = Topic::with_aspect(self.subject(heard), aspect);
+                RequestKind::History { topics: vec![topic], categories: vec![Category::Hpi] }
+            }
+            Nearest::Topic(i) => {
+                let topics = near.iter().filter(|(s, _)| *s >= ALIKE).filter_map(|(_, w)| topics_of(w)).collect();
+                RequestKind::History { topics, categories: vec![r.lexicon.topics[i as usize].category] }
+            }
+        })
     }
 
     /// A statement's subject, for the questions after it.
@@ -247,6 +273,19 @@ impl Asker<'_, '_> {
                 push_once(&mut wants.requests, Request { kind, span: self.read.span(f.from, f.to), form });
             }
         }
+        // "Lung cancer" is not bowel cancer: the topic whose own word was said comes first.
+        let said = self.read.text[span.0 as usize..span.1 as usize].to_ascii_lowercase();
+        for r in &mut wants.requests {
+            if let RequestKind::History { topics, .. } = &mut r.kind
+                && let Some(kin) = topics.first().and_then(|t| t.subject.rsplit_once('_')).map(|(k, _)| format!("{k}_"))
+            {
+                let named = |id: &str| id.strip_prefix(&kin).is_some_and(|w| said.contains(w));
+                if let Some(better) = lexicon.topics.iter().find(|t| kin != "fh_" && named(&t.id)) {
+                    topics.insert(0, Topic::new(better.id.clone()));
+                    topics.dedup();
+                }
+            }
+        }
         if wants.requests.is_empty() {
             let kind = RequestKind::History { topics: Vec::new(), categories: vec![Category::Family] };
             wants.requests.push(Request { kind, span, form });
@@ -257,16 +296,12 @@ impl Asker<'_, '_> {
     /// A named topic, with the aspect asked for if one is.
     fn about(&self, f: &Found, aspects: &[Found], past: bool, among: usize) -> RequestKind {
         let mut subjects = self.subjects(f);
-        subjects.sort_by_key(|(id, category)| {
-            let own_rank = match category {
-                Category::Family => 5,
-                Category::Allergy => 3,
-                Category::Hpi | Category::Ros => 1,
-                Category::Pmh if past => 0,
-                Category::Pmh => 2,
-                _ => 1,
-            };
-            (own_rank, id.len())
+        subjects.sort_by_key(|(_, category)| match category {
+            Category::Family => 5,
+            Category::Allergy => 3,
+            Category::Pmh if past => 0,
+            Category::Pmh => 2,
+            _ => 1,
         });
         let plain: Vec<Topic> = subjects.iter().map(|(id, _)| Topic::new(id.clone())).collect();
         let mut categories: Vec<Category> = Vec::new();
@@ -276,7 +311,7 @@ impl Asker<'_, '_> {
                 Category::Ros => &[Category::Ros, Category::Hpi],
                 other => std::slice::from_ref(other),
             };
-            for c in more.iter().filter(|c| **c != Category::Family) {
+            for c in more.iter().filter(|c| **c != Category::Family || subjects[0].1 == Category::Family) {
                 if !categories.contains(c) {
                     categories.push(*c);
                 }
@@ -285,7 +320,7 @@ impl Asker<'_, '_> {
         let mut topics = plain.clone();
         let leading = aspects
             .iter()
-            .filter(|a| a.len() >= 2 && !(a.from >= f.from && a.to <= f.to) && among <= 2)
+            .filter(|a| (a.len() >= 2 || names_aspect(a)) && !(a.from >= f.from && a.to <= f.to) && among <= 2)
             .max_by_key(|a| (a.len(), usize::MAX - a.from));
         if let (Some(Found { entry: Entry::Aspect(aspect), .. }), Some(first)) = (leading, plain.first()) {
             topics.insert(0, Topic::with_aspect(first.subject.clone(), *aspect));
@@ -300,9 +335,31 @@ impl Asker<'_, '_> {
 
     /// An aspect without a subject of its own is about what was talked about last.
     fn followed_up(&self, aspects: &[Found], heard: &Heard) -> RequestKind {
-        let subject = self.subject(heard);
         let mut ranked: Vec<&Found> = aspects.iter().collect();
         ranked.sort_by_key(|a| (usize::MAX - a.len(), a.from));
+        let mut subject = self.subject(heard);
+        // Where it is and what it feels like is asked of symptoms: a question about work before it changes nothing.
+        let of_symptom = ranked.first().is_some_and(|a| {
+            matches!(
+                a.entry,
+                Entry::Aspect(
+                    Aspect::Location
+                        | Aspect::Radiation
+                        | Aspect::Character
+                        | Aspect::Severity
+                        | Aspect::Aggravating
+                        | Aspect::Relieving
+                        | Aspect::Progression
+                        | Aspect::Associated
+                        | Aspect::Treatment
+                        | Aspect::Impact
+                        | Aspect::Episodes
+                )
+            )
+        });
+        if of_symptom && heard.subject.is_none() && !self.is_symptom(&subject) {
+            subject = self.context.complaint.unwrap_or("complaint").to_owned();
+        }
         let mut topics: Vec<Topic> = Vec::new();
         for a in ranked {
             if let Entry::Aspect(aspect) = a.entry {
@@ -341,11 +398,26 @@ impl Asker<'_, '_> {
         self.context.complaint.unwrap_or("complaint").to_owned()
     }
 
+    /// A symptom, or a word of the record's own, which may be one.
+    fn is_symptom(&self, subject: &str) -> bool {
+        let lexicon = self.read.lexicon;
+        let known = lexicon.topic(subject).map(|i| lexicon.topics[i as usize].category);
+        known.is_none_or(|c| matches!(c, Category::Hpi | Category::Ros | Category::Psychiatric | Category::Obstetric))
+    }
+
     /// Only small words: nothing to place.
     fn says_little(&self, from: usize, to: usize) -> bool {
         let w = &self.read.lexicon.words;
         self.read.tokens[from..to].iter().filter(|t| t.class == Class::Word).all(|t| w.small.contains(&t.id))
     }
+}
+
+/// One word is enough for these: "any triggers for the cough?".
+fn names_aspect(f: &Found) -> bool {
+    matches!(
+        f.entry,
+        Entry::Aspect(Aspect::Aggravating | Aspect::Relieving | Aspect::Radiation | Aspect::Onset | Aspect::Treatment)
+    )
 }
 
 /// The first symptom a text names.

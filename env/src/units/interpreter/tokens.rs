@@ -63,12 +63,17 @@ pub(crate) struct Token {
 #[derive(Default)]
 pub(crate) struct Vocabulary {
     ids: FnvMap<Box<str>, WordId>,
+    /// Stems with one letter left out, for spelling slips.
+    slips: FnvMap<Box<str>, WordId>,
     next: WordId,
 }
 
+/// Shorter stems are too near one another to be corrected.
+const CORRECTED: usize = 5;
+
 impl Vocabulary {
     pub fn new() -> Self {
-        Vocabulary { ids: FnvMap::default(), next: GAP + 1 }
+        Vocabulary { ids: FnvMap::default(), slips: FnvMap::default(), next: GAP + 1 }
     }
     pub fn get(&self, stem: &str) -> WordId {
         self.ids.get(stem).copied().unwrap_or(UNKNOWN)
@@ -80,8 +85,37 @@ impl Vocabulary {
         let id = self.next;
         self.next += 1;
         self.ids.insert(stem.into(), id);
+        if stem.len() >= CORRECTED && stem.is_ascii() {
+            for i in 0..stem.len() {
+                self.slips.entry(without(stem, i).into()).or_insert(id);
+            }
+        }
         id
     }
+
+    /// The stem one slip away: a letter missing, added, changed or swapped with its neighbour.
+    pub fn correct(&self, stem: &str) -> WordId {
+        if stem.len() < CORRECTED || !stem.bytes().all(|b| b.is_ascii_lowercase()) {
+            return UNKNOWN;
+        }
+        if let Some(id) = self.slips.get(stem) {
+            return *id;
+        }
+        let shorter = |i| without(stem, i);
+        let added = (0..stem.len()).find_map(|i| self.ids.get(shorter(i).as_str()).copied().filter(|id| *id > GAP));
+        added.filter(|_| stem.len() > CORRECTED).unwrap_or_else(|| {
+            // Changing the first letter makes another word more often than a slip does.
+            (1..stem.len()).find_map(|i| self.slips.get(shorter(i).as_str()).copied()).unwrap_or(UNKNOWN)
+        })
+    }
+}
+
+/// A word without its `i`-th byte.
+fn without(word: &str, i: usize) -> String {
+    let mut out = String::with_capacity(word.len());
+    out.push_str(&word[..i]);
+    out.push_str(&word[i + 1..]);
+    out
 }
 
 const SKIP: [&str; 34] = [
@@ -121,7 +155,6 @@ fn irregular(word: &str) -> Option<&'static str> {
         "nothing" => "nothing",
         "everything" => "everything",
         "feet" => "foot",
-        "children" => "child",
         "gonna" => "go",
         "wanna" => "want",
         "mum" | "mom" | "mummy" | "mommy" | "mama" => "mother",
@@ -227,8 +260,8 @@ fn contraction(word: &str) -> Option<(usize, &'static str)> {
     None
 }
 
-/// Cuts text into tokens; `id_of` numbers a stem.
-pub(crate) fn tokenize(text: &str, mut id_of: impl FnMut(&str) -> WordId) -> Vec<Token> {
+/// Cuts text into tokens; `id_of` numbers a stem, given also the word it was made from.
+pub(crate) fn tokenize(text: &str, mut id_of: impl FnMut(&str, &str) -> WordId) -> Vec<Token> {
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len() / 4 + 4);
     let (mut lower, mut stemmed) = (String::with_capacity(24), String::with_capacity(24));
@@ -313,14 +346,14 @@ fn push_word(
     start: u32,
     end: u32,
     stemmed: &mut String,
-    id_of: &mut impl FnMut(&str) -> WordId,
+    id_of: &mut impl FnMut(&str, &str) -> WordId,
     out: &mut Vec<Token>,
 ) {
     if let Some((head, tail)) = contraction(lower) {
         push_word(&lower[..head], start, start + head as u32, stemmed, id_of, out);
         if tail != "'s" {
             stem(tail, stemmed);
-            let id = id_of(stemmed);
+            let id = id_of(stemmed, tail);
             out.push(Token { start: start + head as u32, end, class: Class::Word, id });
         }
         return;
@@ -341,7 +374,7 @@ fn push_word(
         lower
     };
     stem(lower, stemmed);
-    let id = id_of(stemmed);
+    let id = id_of(stemmed, lower);
     // "does, does he": the second of a stammered pair says nothing.
     if id != UNKNOWN
         && let Some(last) = out.iter_mut().rev().find(|t| t.class != Class::Skip)

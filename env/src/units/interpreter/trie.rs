@@ -32,6 +32,7 @@ impl Trie {
         Trie { nodes: vec![Node::default()], next: FnvMap::default() }
     }
 
+    /// Adds a phrase; of several entries for one phrase the one added last is met first.
     pub fn insert(&mut self, phrase: &[WordId], entry: u32) {
         if phrase.is_empty() {
             return;
@@ -55,9 +56,8 @@ impl Trie {
             };
         }
         let entries = &mut self.nodes[at as usize].entries;
-        if !entries.contains(&entry) {
-            entries.push(entry);
-        }
+        entries.retain(|e| *e != entry);
+        entries.insert(0, entry);
     }
 
     /// All phrases that begin at word `from`, in order of end.
@@ -86,7 +86,7 @@ impl Trie {
             let mut j = i;
             while j < tokens.len() && words <= GAP_WORDS {
                 match tokens[j].class {
-                    Class::Skip => {}
+                    Class::Skip | Class::Comma => {}
                     Class::Word => {
                         self.walk(tokens, from, j, gap, true, hits);
                         words += 1;

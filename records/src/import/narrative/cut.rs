@@ -5,19 +5,67 @@ use std::sync::LazyLock;
 
 /// Shorthand of notes and what it stands for. Tried in order, whole words only.
 const SHORT: &[(&str, &str)] = &[
-    (r"\bc/o\b", "complains of"), (r"\bh/o\b|\bhx of\b|\bhistory of of\b", "history of"), (r"\bn/v/d\b", "nausea, vomiting, diarrhea"),
-    (r"\bn&v\b|\bn/v\b", "nausea, vomiting"), (r"\bs/p\b", "status post"), (r"\bw/o\b", "without"), (r"\bw/", "with "), (r"\by/o\b|\byo\b", "year-old"),
-    (r"\bNKD?A\b", "no known drug allergies"), (r"\bSOBOE\b", "shortness of breath on exertion"), (r"\bSOB\b", "shortness of breath"), (r"\bDOE\b", "shortness of breath on exertion"),
-    (r"\bCP\b", "chest pain"), (r"\bHTN\b", "high blood pressure"), (r"\bT2DM\b", "type 2 diabetes"), (r"\bT1DM\b", "type 1 diabetes"), (r"\bDM\b", "diabetes"),
-    (r"\bMI\b", "heart attack"), (r"\bCVA\b", "stroke"), (r"\bUTI\b", "urinary tract infection"), (r"\bURTI\b|\bURI\b", "upper respiratory infection"),
-    (r"\bLOC\b", "loss of consciousness"), (r"\bLOA\b", "loss of appetite"), (r"\bLMP\b", "last menstrual period"), (r"\betOH\b|\bETOH\b|\bEtOH\b", "alcohol"),
-    (r"\bDOB confirm\w*\.?|\bconfirm\w* (?:name|dob)\b[^\n.]*", ""), (r"\bassoc\b\.?", "associated"), (r"\bprev\b\.?", "previous"), (r"\bsx\b|\bSx\b", "symptoms"), (r"\btx\b|\bRx\b", "treatment"),
-    (r"\bdx\b", "diagnosis"), (r"\bhx\b|\bHx\b", "history"), (r"\bpt\b\.?|\bPt\b\.?", "the patient"), (r"\bBD\b|\bbd\b", "twice a day"), (r"\bOD\b|\bod\b", "once a day"), (r"\bBID\b|\bbid\b", "twice a day"),
-    (r"\bTID\b|\btid\b|\bTDS\b|\btds\b", "three times a day"), (r"\bQDS\b|\bQID\b", "four times a day"), (r"\bPRN\b|\bprn\b", "as needed"), (r"\bapprox\b\.?", "about"), (r"\bfam\b", "family"),
-    (r"\bnil else\b|\bnil of note\b|\bnil significant\b", "nothing else of note"), (r"\bwks?\b", "weeks"), (r"\bmths?\b", "months"), (r"\byrs\b", "years"), (r"\bhrs\b", "hours"),
-    (r"\b(\d+)/7\b", "${1} days"), (r"\b(\d+)/52\b", "${1} weeks"), (r"\b(\d+)/12\b", "${1} months"), (r"\b(\d+)/24\b", "${1} hours"),
-    (r" ?\+{2,}", ""), (r"\b(\d+)d\b", "${1} days"), (r"\b(\d+) days history of\b", "${1}-day history of"), (r"\b(\d+) weeks history of\b", "${1}-week history of"),
-    (r"\b(\d+) months history of\b", "${1}-month history of"), (r"\b(days?|weeks?|months?) history (?:of )?", "${1} history of "), (r"\s&\s", " and "), (r"\bPMHx?\b:?", "Past medical history:"), (r"\bFHx?\b:?", "Family history:"), (r"\bSHx?\b:?", "Social history:"),
+    (r"(?i)\bpmhx? of\b", "history of"),
+    (r"\bc/o\b", "complains of"),
+    (r"\bh/o\b|\bhx of\b|\bhistory of of\b", "history of"),
+    (r"\bn/v/d\b", "nausea, vomiting, diarrhea"),
+    (r"\bn&v\b|\bn/v\b", "nausea, vomiting"),
+    (r"\bs/p\b", "status post"),
+    (r"\bw/o\b", "without"),
+    (r"\bw/", "with "),
+    (r"\by/o\b|\byo\b", "year-old"),
+    (r"\bNKD?A\b", "no known drug allergies"),
+    (r"\bSOBOE\b", "shortness of breath on exertion"),
+    (r"\bSOB\b", "shortness of breath"),
+    (r"\bDOE\b", "shortness of breath on exertion"),
+    (r"\bCP\b", "chest pain"),
+    (r"\bHTN\b", "high blood pressure"),
+    (r"\bT2DM\b", "type 2 diabetes"),
+    (r"\bT1DM\b", "type 1 diabetes"),
+    (r"\bDM\b", "diabetes"),
+    (r"\bMI\b", "heart attack"),
+    (r"\bCVA\b", "stroke"),
+    (r"\bUTI\b", "urinary tract infection"),
+    (r"\bURTI\b|\bURI\b", "upper respiratory infection"),
+    (r"\bLOC\b", "loss of consciousness"),
+    (r"\bLOA\b", "loss of appetite"),
+    (r"\bLMP\b", "last menstrual period"),
+    (r"\betOH\b|\bETOH\b|\bEtOH\b", "alcohol"),
+    (r"\bDOB confirm\w*\.?|\bconfirm\w* (?:name|dob)\b[^\n.]*", ""),
+    (r"\bassoc\b\.?", "associated"),
+    (r"\bprev\b\.?", "previous"),
+    (r"\bsx\b|\bSx\b", "symptoms"),
+    (r"\btx\b|\bRx\b", "treatment"),
+    (r"\bdx\b", "diagnosis"),
+    (r"\bhx\b|\bHx\b", "history"),
+    (r"\bpt\b\.?|\bPt\b\.?", "the patient"),
+    (r"\bBD\b|\bbd\b", "twice a day"),
+    (r"\bOD\b|\bod\b", "once a day"),
+    (r"\bBID\b|\bbid\b", "twice a day"),
+    (r"\bTID\b|\btid\b|\bTDS\b|\btds\b", "three times a day"),
+    (r"\bQDS\b|\bQID\b", "four times a day"),
+    (r"\bPRN\b|\bprn\b", "as needed"),
+    (r"\bapprox\b\.?", "about"),
+    (r"\bfam\b", "family"),
+    (r"\bnil else\b|\bnil of note\b|\bnil significant\b", "nothing else of note"),
+    (r"\bwks?\b", "weeks"),
+    (r"\bmths?\b", "months"),
+    (r"\byrs\b", "years"),
+    (r"\bhrs\b", "hours"),
+    (r"\b(\d+)/7\b", "${1} days"),
+    (r"\b(\d+)/52\b", "${1} weeks"),
+    (r"\b(\d+)/12\b", "${1} months"),
+    (r"\b(\d+)/24\b", "${1} hours"),
+    (r" ?\+{2,}", ""),
+    (r"\b(\d+)d\b", "${1} days"),
+    (r"\b(\d+) days history of\b", "${1}-day history of"),
+    (r"\b(\d+) weeks history of\b", "${1}-week history of"),
+    (r"\b(\d+) months history of\b", "${1}-month history of"),
+    (r"\b(days?|weeks?|months?) history (?:of )?", "${1} history of "),
+    (r"\s&\s", " and "),
+    (r"\bPMHx?\b:?", "Past medical history:"),
+    (r"\bFHx?\b:?", "Family history:"),
+    (r"\bSHx?\b:?", "Social history:"),
 ];
 
 static SHORTHAND: LazyLock<Vec<(Regex, &str)>> =
@@ -34,7 +82,10 @@ pub(crate) fn expand(text: &str) -> String {
     out.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-const NO_STOP: &[&str] = &["dr", "mr", "mrs", "ms", "st", "vs", "e.g", "i.e", "approx", "etc", "no", "prof", "fig", "dept", "jr", "sr", "inc", "a.m", "p.m", "u.s"];
+const NO_STOP: &[&str] = &[
+    "dr", "mr", "mrs", "ms", "st", "vs", "e.g", "i.e", "approx", "etc", "no", "prof", "fig", "dept", "jr", "sr", "inc",
+    "a.m", "p.m", "u.s",
+];
 
 /// Sentences and lines, bullets taken off, in order; slices of the text.
 pub(crate) fn sentences(text: &str) -> Vec<&str> {
@@ -56,7 +107,8 @@ pub(crate) fn sentences(text: &str) -> Vec<&str> {
                 let word = text[start..i].rsplit([' ', '(', '\u{a0}']).next().unwrap_or("").to_lowercase();
                 let next = text[i + 1..].chars().find(|c| !c.is_whitespace());
                 bytes.get(i + 1).is_none_or(|b| b.is_ascii_whitespace() || *b == b'"')
-                    && !(NO_STOP.contains(&word.as_str()) || word.len() == 1 && word != "i" && !word.chars().all(|c| c.is_ascii_digit()))
+                    && !(NO_STOP.contains(&word.as_str())
+                        || word.len() == 1 && word != "i" && !word.chars().all(|c| c.is_ascii_digit()))
                     && next.is_none_or(|n| !n.is_lowercase() || word.len() > 3)
                     && !(word.chars().all(|c| c.is_ascii_digit()) && text[start..i].trim().len() <= 2)
             }
@@ -101,8 +153,22 @@ pub(crate) fn clauses(sentence: &str) -> Vec<&str> {
         let (Some(whole), Some(next)) = (caps.get(0), caps.get(1)) else { continue };
         // A condition or a question of when is no clause of its own.
         let head = sentence[start..whole.start()].trim().to_lowercase();
-        let opened = ["if ", "when ", "while ", "after ", "since ", "because ", "although ", "despite ", "as ", "for ", "in ", "regarding ", "ever "];
-        if head.len() > 8 && !opened.iter().any(|w| head.starts_with(w)) {
+        let opened = [
+            "if ",
+            "when ",
+            "while ",
+            "after ",
+            "since ",
+            "because ",
+            "although ",
+            "despite ",
+            "as ",
+            "for ",
+            "in ",
+            "regarding ",
+            "ever ",
+        ];
+        if head.contains(' ') && head.len() > 8 && !opened.iter().any(|w| head.starts_with(w)) {
             out.push(sentence[start..whole.start()].trim());
             start = next.start();
         }
@@ -125,7 +191,11 @@ pub(crate) fn items(list: &str) -> Vec<&str> {
             b'(' | b'[' => depth += 1,
             b')' | b']' => depth = depth.saturating_sub(1),
             b',' if depth == 0 && !digit(bytes.get(i + 1).copied()) => cuts.push((i, i + 1)),
-            b'/' if depth == 0 && i > 1 && bytes[i - 1].is_ascii_alphabetic() && bytes.get(i + 1).is_some_and(u8::is_ascii_alphabetic) => {
+            b'/' if depth == 0
+                && i > 1
+                && bytes[i - 1].is_ascii_alphabetic()
+                && bytes.get(i + 1).is_some_and(u8::is_ascii_alphabetic) =>
+            {
                 let word = |s: &str| s.chars().take_while(|c| c.is_alphabetic()).count();
                 let left = lower[..i].chars().rev().take_while(|c| c.is_alphabetic()).count();
                 if left > 3 && word(&lower[i + 1..]) > 3 {
@@ -167,13 +237,17 @@ pub(crate) fn items(list: &str) -> Vec<&str> {
 pub(crate) fn is_plain_list(list: &str) -> bool {
     let parts = items(list);
     let finite = [
-        "is", "are", "was", "were", "has", "had", "have", "he", "she", "who", "which", "that", "his", "her", "then", "when", "while", "after", "because", "started", "began", "both", "between",
-        "without", "due", "does", "did", "to", "until", "with", "by", "the", "during", "after",
+        "is", "are", "was", "were", "has", "had", "have", "he", "she", "who", "which", "that", "his", "her", "then",
+        "when", "while", "after", "because", "started", "began", "both", "between", "without", "due", "does", "did",
+        "to", "until", "with", "by", "the", "during", "after",
     ];
     parts.len() > 1
         && parts.iter().all(|p| {
             let words: Vec<String> = p.split_whitespace().map(str::to_lowercase).collect();
             words.len() <= 6 && !words.iter().any(|w| finite.contains(&w.as_str()))
         })
-        && !parts[1..].iter().any(|p| ["left", "right", "sharp", "dull", "down", "up", "out"].contains(&p.split_whitespace().next_back().unwrap_or("")))
+        && !parts[1..].iter().any(|p| {
+            ["left", "right", "sharp", "dull", "down", "up", "out"]
+                .contains(&p.split_whitespace().next_back().unwrap_or(""))
+        })
 }

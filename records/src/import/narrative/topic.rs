@@ -36,7 +36,11 @@ impl TopicIndex {
                         }
                     }
                 }
-                let words = AhoCorasick::builder().ascii_case_insensitive(true).match_kind(MatchKind::Standard).build(&patterns).ok()?;
+                let words = AhoCorasick::builder()
+                    .ascii_case_insensitive(true)
+                    .match_kind(MatchKind::Standard)
+                    .build(&patterns)
+                    .ok()?;
                 Some(TopicIndex { words, finding, kb })
             })
             .as_ref()
@@ -49,7 +53,8 @@ impl TopicIndex {
         for m in self.words.find_overlapping_iter(text) {
             let rest = &text[m.end()..];
             let plural = rest.strip_prefix('s').unwrap_or(rest);
-            if edge(text[..m.start()].chars().next_back()) && (edge(rest.chars().next()) || edge(plural.chars().next())) {
+            if edge(text[..m.start()].chars().next_back()) && (edge(rest.chars().next()) || edge(plural.chars().next()))
+            {
                 let f = &self.kb.findings()[self.finding[m.pattern().as_usize()]];
                 out.push(Named { finding: f, start: m.start(), end: m.end() });
             }
@@ -65,7 +70,13 @@ impl TopicIndex {
             let kind = prefix(n.finding.category);
             let ok = match category {
                 Category::Exam | Category::Test => n.finding.category == category,
-                Category::Family | Category::Pmh | Category::Surgical | Category::Allergy | Category::Medication | Category::Vaccination | Category::Demographic => kind == want,
+                Category::Family
+                | Category::Pmh
+                | Category::Surgical
+                | Category::Allergy
+                | Category::Medication
+                | Category::Vaccination
+                | Category::Demographic => kind == want,
                 _ => !matches!(n.finding.category, Category::Exam | Category::Test | Category::Family),
             };
             if !ok {
@@ -100,10 +111,127 @@ fn prefix(category: Category) -> &'static str {
 }
 
 const EMPTY: &[&str] = &[
-    "the", "a", "an", "and", "or", "of", "in", "on", "at", "to", "for", "with", "by", "from", "is", "was", "are", "were", "has", "had", "have", "been", "be", "he", "she", "his", "her", "him", "i", "my", "me", "patient", "patient's", "pt", "that",
-    "this", "it", "its", "as", "any", "no", "not", "denies", "denied", "reports", "reported", "states", "notes", "history", "also", "but", "some", "very", "which", "who", "when", "there", "does", "did", "do", "known", "significant", "past", "medical", "family",
-    "name", "date", "place", "years", "year", "days", "day", "weeks", "week", "months", "month", "ago", "old", "since", "nil", "none", "other", "about", "after", "than", "then", "so", "up", "out", "over", "they", "their", "if", "because", "takes",
-    "complains", "presents", "without", "currently", "recently", "all", "findings", "revealed", "reveals", "shows", "showed", "endorses", "describes", "noted", "being", "having", "am", "you", "your", "s", "t", "only", "just", "into", "while", "during",
+    "the",
+    "a",
+    "an",
+    "and",
+    "or",
+    "of",
+    "in",
+    "on",
+    "at",
+    "to",
+    "for",
+    "with",
+    "by",
+    "from",
+    "is",
+    "was",
+    "are",
+    "were",
+    "has",
+    "had",
+    "have",
+    "been",
+    "be",
+    "he",
+    "she",
+    "his",
+    "her",
+    "him",
+    "i",
+    "my",
+    "me",
+    "patient",
+    "patient's",
+    "pt",
+    "that",
+    "this",
+    "it",
+    "its",
+    "as",
+    "any",
+    "no",
+    "not",
+    "denies",
+    "denied",
+    "reports",
+    "reported",
+    "states",
+    "notes",
+    "history",
+    "also",
+    "but",
+    "some",
+    "very",
+    "which",
+    "who",
+    "when",
+    "there",
+    "does",
+    "did",
+    "do",
+    "known",
+    "significant",
+    "past",
+    "medical",
+    "family",
+    "name",
+    "date",
+    "place",
+    "years",
+    "year",
+    "days",
+    "day",
+    "weeks",
+    "week",
+    "months",
+    "month",
+    "ago",
+    "old",
+    "since",
+    "nil",
+    "none",
+    "other",
+    "about",
+    "after",
+    "than",
+    "then",
+    "so",
+    "up",
+    "out",
+    "over",
+    "they",
+    "their",
+    "if",
+    "because",
+    "takes",
+    "complains",
+    "presents",
+    "without",
+    "currently",
+    "recently",
+    "all",
+    "findings",
+    "revealed",
+    "reveals",
+    "shows",
+    "showed",
+    "endorses",
+    "describes",
+    "noted",
+    "being",
+    "having",
+    "am",
+    "you",
+    "your",
+    "s",
+    "t",
+    "only",
+    "just",
+    "into",
+    "while",
+    "during",
 ];
 
 /// Words that carry meaning, lower case, numbers out.
@@ -128,19 +256,185 @@ pub(crate) fn own_subject(text: &str, category: Category) -> String {
 
 /// Cues of an aspect, most telling first.
 const CUES: &[(Aspect, &[&str])] = &[
-    (Aspect::Radiation, &["radiat", "spreads to", "spread to", "travels to", "shoots", "moves to", "goes down", "goes into"]),
-    (Aspect::Aggravating, &["worse with", "worse when", "worse on", "worse after", "worse at", "worsened by", "aggravat", "exacerbat", "triggered", "brought on by", "made worse", "worsens with", "worsens when", "increases with"]),
-    (Aspect::Relieving, &["relieved", "better with", "better when", "improves with", "improved with", "alleviat", "eases", "helped by", "resolves with", "settles with", "goes away when"]),
-    (Aspect::Treatment, &["has tried", "have tried", "tried ", "took ", "has taken", "taking tylenol", "without relief", "ibuprofen", "paracetamol", "acetaminophen", "over-the-counter", "did not help", "doesn't help", "does not help"]),
-    (Aspect::Severity, &["/10", "out of 10", "out of ten", "severe", "mild ", "moderate", "excruciating", "intensity", "worst"]),
-    (Aspect::Episodes, &["similar episode", "previous episode", "happened before", "in the past", "recurrent", "episodes", "first time", "same thing", "similar symptoms"]),
-    (Aspect::Progression, &["getting worse", "worsening", "worsened", "progressive", "improving", "improved", "getting better", "resolved", "unchanged", "has become", "become more", "settling"]),
+    (
+        Aspect::Radiation,
+        &["radiat", "spreads to", "spread to", "travels to", "shoots", "moves to", "goes down", "goes into"],
+    ),
+    (
+        Aspect::Aggravating,
+        &[
+            "worse with",
+            "worse when",
+            "worse on",
+            "worse after",
+            "worse at",
+            "worsened by",
+            "aggravat",
+            "exacerbat",
+            "triggered",
+            "brought on by",
+            "made worse",
+            "worsens with",
+            "worsens when",
+            "increases with",
+        ],
+    ),
+    (
+        Aspect::Relieving,
+        &[
+            "relieved",
+            "better with",
+            "better when",
+            "improves with",
+            "improved with",
+            "alleviat",
+            "eases",
+            "helped by",
+            "resolves with",
+            "settles with",
+            "goes away when",
+        ],
+    ),
+    (
+        Aspect::Treatment,
+        &[
+            "has tried",
+            "have tried",
+            "tried ",
+            "took ",
+            "has taken",
+            "taking tylenol",
+            "without relief",
+            "ibuprofen",
+            "paracetamol",
+            "acetaminophen",
+            "over-the-counter",
+            "did not help",
+            "doesn't help",
+            "does not help",
+        ],
+    ),
+    (
+        Aspect::Severity,
+        &["/10", "out of 10", "out of ten", "severe", "mild ", "moderate", "excruciating", "intensity", "worst"],
+    ),
+    (
+        Aspect::Episodes,
+        &[
+            "similar episode",
+            "previous episode",
+            "happened before",
+            "in the past",
+            "recurrent",
+            "episodes",
+            "first time",
+            "same thing",
+            "similar symptoms",
+        ],
+    ),
+    (
+        Aspect::Progression,
+        &[
+            "getting worse",
+            "worsening",
+            "worsened",
+            "progressive",
+            "improving",
+            "improved",
+            "getting better",
+            "resolved",
+            "unchanged",
+            "has become",
+            "become more",
+            "settling",
+        ],
+    ),
     (Aspect::Onset, &["started", "began", "sudden", "gradual", "onset", "came on", "first noticed", "ago"]),
-    (Aspect::Duration, &["for the past", "for the last", "over the past", "over the last", "lasting", "lasts", "lasted", "since ", "for about", "for several", "day history", "week history", "month history", "-day", "duration"]),
-    (Aspect::Timing, &["constant", "intermittent", "comes and goes", "every day", "daily", "at night", "in the morning", "times a day", "per day", "occasionally", "on and off"]),
-    (Aspect::Character, &["throbbing", "sharp", "dull", "burning", "stabbing", "aching", "cramp", "pressure-like", "squeezing", "described as", "describes", "quality", "nature", "colored", "coloured"]),
-    (Aspect::Location, &["located", "localiz", "left side", "right side", "bilateral", "on the left", "on the right", "in the left", "in the right", "quadrant"]),
-    (Aspect::Impact, &["unable to", "difficulty with", "off work", "interferes", "prevents", "cannot", "missed work", "missed school", "affects"]),
+    (
+        Aspect::Duration,
+        &[
+            "for the past",
+            "for the last",
+            "over the past",
+            "over the last",
+            "lasting",
+            "lasts",
+            "lasted",
+            "since ",
+            "for about",
+            "for several",
+            "day history",
+            "week history",
+            "month history",
+            "-day",
+            "duration",
+        ],
+    ),
+    (
+        Aspect::Timing,
+        &[
+            "constant",
+            "intermittent",
+            "comes and goes",
+            "every day",
+            "daily",
+            "at night",
+            "in the morning",
+            "times a day",
+            "per day",
+            "occasionally",
+            "on and off",
+        ],
+    ),
+    (
+        Aspect::Character,
+        &[
+            "throbbing",
+            "sharp",
+            "dull",
+            "burning",
+            "stabbing",
+            "aching",
+            "cramp",
+            "pressure-like",
+            "squeezing",
+            "described as",
+            "describes",
+            "quality",
+            "nature",
+            "colored",
+            "coloured",
+        ],
+    ),
+    (
+        Aspect::Location,
+        &[
+            "located",
+            "localiz",
+            "left side",
+            "right side",
+            "bilateral",
+            "on the left",
+            "on the right",
+            "in the left",
+            "in the right",
+            "quadrant",
+        ],
+    ),
+    (
+        Aspect::Impact,
+        &[
+            "unable to",
+            "difficulty with",
+            "off work",
+            "interferes",
+            "prevents",
+            "cannot",
+            "missed work",
+            "missed school",
+            "affects",
+        ],
+    ),
     (Aspect::Concern, &["worried", "concerned", "worries", "afraid that", "believes that", "fears", "would like"]),
     (Aspect::Context, &["while ", "after ", "when ", "because of", "following"]),
 ];
@@ -156,9 +450,33 @@ pub(crate) fn sensitivity(text: &str, category: Category) -> u8 {
     let any = |words: &[&str]| words.iter().any(|w| l.contains(w));
     if any(&["suicid", "self-harm", "self harm", "abuse", "assault", "rape", "violence", "overdose"]) {
         3
-    } else if any(&["sexual", "sex ", "sexually", "intercourse", "cocaine", "heroin", "illicit", "recreational drug", "intravenous drug", "hiv", "depress", "anxiety", "erect", "libido", "hallucin", "prison", "partners", "marijuana", "cannabis", "drug use"]) {
+    } else if any(&[
+        "sexual",
+        "sex ",
+        "sexually",
+        "intercourse",
+        "cocaine",
+        "heroin",
+        "illicit",
+        "recreational drug",
+        "intravenous drug",
+        "hiv",
+        "depress",
+        "anxiety",
+        "erect",
+        "libido",
+        "hallucin",
+        "prison",
+        "partners",
+        "marijuana",
+        "cannabis",
+        "drug use",
+    ]) {
         2
-    } else if category == Category::Social && any(&["alcohol", "drink", "smok", "beer", "wine", "tobacco", "divorc", "unemploy"]) || any(&["incontinen", "vaginal", "penile", "miscarriage", "abortion", "hemorrhoid"]) {
+    } else if category == Category::Social
+        && any(&["alcohol", "drink", "smok", "beer", "wine", "tobacco", "divorc", "unemploy"])
+        || any(&["incontinen", "vaginal", "penile", "miscarriage", "abortion", "hemorrhoid"])
+    {
         1
     } else {
         0

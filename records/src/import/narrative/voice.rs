@@ -12,14 +12,66 @@ pub(crate) struct Voice {
     pub parent: bool,
 }
 
-const ADVERBS: &[&str] = &[
-    "also", "now", "still", "never", "often", "always", "sometimes", "not", "just", "only", "then", "even", "once", "further", "otherwise", "both", "all", "no", "longer", "ever", "already", "again", "first", "later", "too",
-    "previously", "currently", "actually",
+pub(super) const ADVERBS: &[&str] = &[
+    "also",
+    "now",
+    "still",
+    "never",
+    "often",
+    "always",
+    "sometimes",
+    "not",
+    "just",
+    "only",
+    "then",
+    "even",
+    "once",
+    "further",
+    "otherwise",
+    "both",
+    "all",
+    "no",
+    "longer",
+    "ever",
+    "already",
+    "again",
+    "first",
+    "later",
+    "too",
+    "previously",
+    "currently",
+    "actually",
 ];
-const RELATIVES_M: &[&str] = &["father", "brother", "son", "husband", "grandfather", "uncle", "nephew", "boyfriend", "grandson", "dad", "doctor"];
-const RELATIVES_F: &[&str] = &["mother", "sister", "daughter", "wife", "grandmother", "aunt", "niece", "girlfriend", "granddaughter", "mum", "mom", "doctor"];
+const RELATIVES_M: &[&str] = &[
+    "father",
+    "brother",
+    "son",
+    "husband",
+    "grandfather",
+    "uncle",
+    "nephew",
+    "boyfriend",
+    "grandson",
+    "dad",
+    "doctor",
+];
+const RELATIVES_F: &[&str] = &[
+    "mother",
+    "sister",
+    "daughter",
+    "wife",
+    "grandmother",
+    "aunt",
+    "niece",
+    "girlfriend",
+    "granddaughter",
+    "mum",
+    "mom",
+    "doctor",
+];
 const AFTER_HER_ME: &[&str] = &[
-    "to", "in", "at", "on", "for", "with", "and", "or", "but", "from", "by", "when", "while", "that", "as", "if", "because", "since", "after", "before", "the", "a", "an", "so", "about", "during", "off", "out", "up", "into", "is",
+    "to", "in", "at", "on", "for", "with", "and", "or", "but", "from", "by", "when", "while", "that", "as", "if",
+    "because", "since", "after", "before", "the", "a", "an", "so", "about", "during", "off", "out", "up", "into", "is",
     "was", "has", "had", "feel", "a", "any", "some", "until", "without", "though", "again", "today", "home", "this",
 ];
 
@@ -36,7 +88,9 @@ fn base(verb: &str) -> Option<String> {
         "hasn't" => "haven't".into(),
         "doesn't" => "don't".into(),
         "weren't" => "wasn't".into(),
-        _ if v.ends_with("ss") || v.ends_with("us") || v.ends_with("is") || v.len() < 4 || !v.ends_with('s') => return None,
+        _ if v.ends_with("ss") || v.ends_with("us") || v.ends_with("is") || v.len() < 4 || !v.ends_with('s') => {
+            return None;
+        }
         _ if v.ends_with("ies") && v.len() > 4 => format!("{}y", &v[..v.len() - 3]),
         _ if ["sses", "shes", "ches", "xes", "zzes"].iter().any(|e| v.ends_with(e)) => v[..v.len() - 2].into(),
         _ => v[..v.len() - 1].into(),
@@ -45,13 +99,86 @@ fn base(verb: &str) -> Option<String> {
 
 /// Verbs that clinicians' notes put third in "he eats well and drinks little".
 const COORDINATE: &[&str] = &[
-    "is", "has", "does", "takes", "drinks", "smokes", "works", "lives", "feels", "eats", "denies", "reports", "states", "notes", "complains", "describes", "sleeps", "uses", "goes", "wakes", "walks", "wants", "needs", "thinks", "believes",
-    "gets", "tries", "says", "exercises", "plays", "attends", "enjoys", "worries", "cries", "avoids", "continues", "experiences", "presents", "appears", "looks", "finds", "knows", "likes", "makes", "runs", "sees", "spends", "struggles", "suffers",
-    "wears", "weighs", "requires", "remains", "keeps", "hopes", "plans", "prefers", "refuses", "speaks", "travels", "tends", "watches", "checks",
+    "is",
+    "has",
+    "does",
+    "takes",
+    "drinks",
+    "smokes",
+    "works",
+    "lives",
+    "feels",
+    "eats",
+    "denies",
+    "reports",
+    "states",
+    "notes",
+    "complains",
+    "describes",
+    "sleeps",
+    "uses",
+    "goes",
+    "wakes",
+    "walks",
+    "wants",
+    "needs",
+    "thinks",
+    "believes",
+    "gets",
+    "tries",
+    "says",
+    "exercises",
+    "plays",
+    "attends",
+    "enjoys",
+    "worries",
+    "cries",
+    "avoids",
+    "continues",
+    "experiences",
+    "presents",
+    "appears",
+    "looks",
+    "finds",
+    "knows",
+    "likes",
+    "makes",
+    "runs",
+    "sees",
+    "spends",
+    "struggles",
+    "suffers",
+    "wears",
+    "weighs",
+    "requires",
+    "remains",
+    "keeps",
+    "hopes",
+    "plans",
+    "prefers",
+    "refuses",
+    "speaks",
+    "travels",
+    "tends",
+    "watches",
+    "checks",
+    "climbs",
+    "ambulates",
+    "recalls",
+    "moves",
+    "stays",
+    "turns",
+    "stands",
+    "sits",
+    "runs",
+    "rests",
+    "lies",
+    "hears",
+    "rates",
 ];
 
 /// Words and what lies between them.
-fn pieces(text: &str) -> Vec<String> {
+pub(super) fn pieces(text: &str) -> Vec<String> {
     let mut out: Vec<String> = Vec::new();
     let mut word = false;
     for c in text.chars() {
@@ -111,7 +238,11 @@ impl Voice {
                 }
                 "ptsubjx" => {
                     other = false;
-                    let object = ["to", "of", "by", "with", "for", "from", "on", "in", "told", "brought", "asked", "gave", "made", "causes", "caused", "found", "about", "advised"].contains(&previous.as_str());
+                    let object = [
+                        "to", "of", "by", "with", "for", "from", "on", "in", "told", "brought", "asked", "gave",
+                        "made", "causes", "caused", "found", "about", "advised",
+                    ]
+                    .contains(&previous.as_str());
                     agree = !object;
                     Some(if object { "me" } else { "I" })
                 }
@@ -123,7 +254,13 @@ impl Voice {
                 "herself" if she && mine => Some("myself"),
                 "hers" if she && mine => Some("mine"),
                 "her" if she && mine => Some(if next.is_none_or(|n| AFTER_HER_ME.contains(&n)) { "me" } else { "my" }),
-                "he's" | "she's" if mine => Some(if next.is_some_and(|n| n == "been" || n == "had" || n.ends_with("ed")) { "I've" } else { "I'm" }),
+                "he's" | "she's" if mine => {
+                    Some(if next.is_some_and(|n| n == "been" || n == "had" || n.ends_with("ed")) {
+                        "I've"
+                    } else {
+                        "I'm"
+                    })
+                }
                 "he'd" | "she'd" if mine => Some("I'd"),
                 "he'll" | "she'll" if mine => Some("I'll"),
                 "you" if !clause.contains("thank you") => Some("I"),
@@ -139,10 +276,13 @@ impl Voice {
                 }
                 out.push_str(word);
             } else {
-                let related = (he && RELATIVES_M.contains(&lower.as_str())) || (she && RELATIVES_F.contains(&lower.as_str()));
+                let related =
+                    (he && RELATIVES_M.contains(&lower.as_str())) || (she && RELATIVES_F.contains(&lower.as_str()));
                 other |= related && self.sex != Sex::Unknown;
                 let adverb = lower.ends_with("ly") || ADVERBS.contains(&lower.as_str());
-                let joined = subject_i && (["and", "or", "but", "then"].contains(&previous.as_str()) || comma) && COORDINATE.contains(&lower.as_str());
+                let joined = subject_i
+                    && (["and", "or", "but", "then"].contains(&previous.as_str()) || comma)
+                    && COORDINATE.contains(&lower.as_str());
                 let verb = (agree || joined).then(|| base(&lower)).flatten();
                 match verb {
                     Some(v) if !(joined && !agree && v == "am") => out.push_str(&v),
@@ -172,82 +312,32 @@ impl Voice {
         let head = chars.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
         format!("{head}{}.", chars.as_str())
     }
-
-    /// "I've had a fever" -> "My son has had a fever".
-    fn parental(self, text: &str) -> String {
-        let (who, he, his, him, selves) = match self.sex {
-            Sex::Male => ("my son", "he", "his", "him", "himself"),
-            Sex::Female => ("my daughter", "she", "her", "her", "herself"),
-            _ => ("my child", "they", "their", "them", "themselves"),
-        };
-        let mut named = false;
-        let mut out = String::new();
-        let mut agree = false;
-        for piece in pieces(text) {
-            let lower = piece.to_lowercase();
-            let mut subject = |tail: &str| {
-                let w = if named { he } else { who };
-                named = true;
-                format!("{w}{tail}")
-            };
-            let plural = named_plural(he);
-            let say = match piece.replace('’', "'").as_str() {
-                "I" => {
-                    agree = true;
-                    subject("")
-                }
-                "I've" => subject(if plural { " have" } else { " has" }),
-                "I'm" => subject(if plural { " are" } else { " is" }),
-                "I'd" => subject("'d"),
-                "I'll" => subject(" will"),
-                "my" | "My" => his.to_owned(),
-                "me" => him.to_owned(),
-                "mine" => his.to_owned(),
-                "myself" => selves.to_owned(),
-                _ if agree && piece.chars().any(char::is_alphabetic) => {
-                    let adverb = lower.ends_with("ly") || ADVERBS.contains(&lower.as_str());
-                    if !adverb {
-                        agree = false;
-                    }
-                    if adverb || (plural && named) { piece } else { third(&lower) }
-                }
-                _ => piece,
-            };
-            out.push_str(&say);
-        }
-        out
-    }
-}
-
-fn named_plural(he: &str) -> bool {
-    he == "they"
-}
-
-/// Base form to third person singular; past forms and auxiliaries as they are.
-fn third(verb: &str) -> String {
-    match verb {
-        "am" => "is".into(),
-        "have" => "has".into(),
-        "haven't" => "hasn't".into(),
-        "don't" => "doesn't".into(),
-        "do" => "does".into(),
-        "go" => "goes".into(),
-        "was" | "had" | "can" | "could" | "will" | "would" | "may" | "might" | "must" | "should" | "wasn't" | "didn't" | "did" | "can't" | "couldn't" | "cannot" | "been" | "fell" | "felt" | "took" | "went" | "got" | "came" | "began" | "said"
-        | "woke" | "drank" | "ate" | "saw" | "told" | "gave" | "found" | "lost" | "hurt" | "hit" | "became" | "thought" | "kept" | "left" | "ran" | "slept" | "cut" | "put" | "used" => verb.into(),
-        v if v.ends_with("ed") => v.into(),
-        v if v.ends_with('y') && !v.ends_with("ay") && !v.ends_with("ey") && !v.ends_with("oy") => format!("{}ies", &v[..v.len() - 1]),
-        v if v.ends_with("ss") || v.ends_with("sh") || v.ends_with("ch") || v.ends_with('x') => format!("{v}es"),
-        v => format!("{v}s"),
-    }
 }
 
 /// The way people say it.
 fn contract(text: &str) -> String {
     let mut s = text.to_owned();
     for (long, short) in [
-        ("I am not ", "I'm not "), ("I am ", "I'm "), ("I have not ", "I haven't "), ("I have had ", "I've had "), ("I have been ", "I've been "), ("I have never ", "I've never "), ("I do not ", "I don't "), ("I did not ", "I didn't "),
-        ("I was not ", "I wasn't "), ("I could not ", "I couldn't "), ("I cannot ", "I can't "), ("I have also ", "I've also "), ("I have recently ", "I've recently "), ("I has ", "I have "), ("I is ", "I'm "),
-        ("I have noticed ", "I've noticed "), ("I have tried ", "I've tried "), ("I have taken ", "I've taken "), ("I would ", "I'd "), ("I will ", "I'll "),
+        ("I am not ", "I'm not "),
+        ("I am ", "I'm "),
+        ("I have not ", "I haven't "),
+        ("I have had ", "I've had "),
+        ("I have been ", "I've been "),
+        ("I have never ", "I've never "),
+        ("I do not ", "I don't "),
+        ("I did not ", "I didn't "),
+        ("I was not ", "I wasn't "),
+        ("I could not ", "I couldn't "),
+        ("I cannot ", "I can't "),
+        ("I have also ", "I've also "),
+        ("I have recently ", "I've recently "),
+        ("I has ", "I have "),
+        ("I is ", "I'm "),
+        ("I have noticed ", "I've noticed "),
+        ("I have tried ", "I've tried "),
+        ("I have taken ", "I've taken "),
+        ("I would ", "I'd "),
+        ("I will ", "I'll "),
     ] {
         if s.contains(long) {
             s = s.replace(long, short);
@@ -258,36 +348,147 @@ fn contract(text: &str) -> String {
 
 /// Nouns that want an article when they stand alone.
 const COUNT: &[&str] = &[
-    "headache", "fever", "cough", "rash", "cold", "sore throat", "runny nose", "blocked nose", "seizure", "stroke", "fall", "fracture", "lump", "mass", "migraine", "stomach ache", "heart attack", "lesion", "mole", "ulcer", "burn", "bruise",
-    "infection", "murmur", "swelling", "tremor", "limp", "cramp", "episode", "sensation", "loss", "cut", "wound", "transplant", "pacemaker", "stent", "hernia", "nosebleed", "blister", "discharge", "lifestyle", "job", "history", "feeling", "bump",
-    "backache", "earache", "toothache", "fit", "ache", "change", "decrease", "increase", "lack", "smell", "colonoscopy", "hysterectomy", "appendectomy", "appendicectomy", "cholecystectomy", "splenectomy", "biopsy", "spasm", "weakness of", "spot",
+    "headache",
+    "fever",
+    "cough",
+    "rash",
+    "cold",
+    "sore throat",
+    "runny nose",
+    "blocked nose",
+    "seizure",
+    "stroke",
+    "fall",
+    "fracture",
+    "lump",
+    "mass",
+    "migraine",
+    "stomach ache",
+    "heart attack",
+    "lesion",
+    "mole",
+    "ulcer",
+    "burn",
+    "bruise",
+    "infection",
+    "murmur",
+    "swelling",
+    "tremor",
+    "limp",
+    "cramp",
+    "episode",
+    "sensation",
+    "loss",
+    "cut",
+    "wound",
+    "transplant",
+    "pacemaker",
+    "stent",
+    "hernia",
+    "nosebleed",
+    "blister",
+    "discharge",
+    "lifestyle",
+    "job",
+    "history",
+    "feeling",
+    "bump",
+    "backache",
+    "earache",
+    "toothache",
+    "fit",
+    "ache",
+    "change",
+    "decrease",
+    "increase",
+    "lack",
+    "smell",
+    "colonoscopy",
+    "hysterectomy",
+    "appendectomy",
+    "appendicectomy",
+    "cholecystectomy",
+    "splenectomy",
+    "biopsy",
+    "spasm",
+    "weakness of",
+    "spot",
 ];
 
 /// Puts "a" or "an" before a countable noun that has no determiner.
 pub(crate) fn article(noun: &str) -> String {
     let first = noun.split_whitespace().next().unwrap_or("").to_lowercase();
-    let determined = ["a", "an", "the", "my", "some", "any", "no", "his", "her", "this", "several", "many", "multiple", "two", "three", "four", "few", "recurrent", "occasional", "one", "each", "both", "more", "other", "these"];
+    let determined = [
+        "a",
+        "an",
+        "the",
+        "my",
+        "some",
+        "any",
+        "no",
+        "his",
+        "her",
+        "this",
+        "several",
+        "many",
+        "multiple",
+        "two",
+        "three",
+        "four",
+        "few",
+        "recurrent",
+        "occasional",
+        "one",
+        "each",
+        "both",
+        "more",
+        "other",
+        "these",
+    ];
     if determined.contains(&first.as_str()) || first.chars().any(|c| c.is_ascii_digit()) {
         return noun.to_owned();
     }
-    let head = [" in ", " on ", " of ", " for ", " with ", " at ", " since ", " after ", " that ", " when ", " to ", " (", " from ", " during ", " over ", ", "]
-        .iter()
-        .filter_map(|p| noun.find(p))
-        .min()
-        .map_or(noun, |i| &noun[..i]);
+    let head = [
+        " in ", " on ", " of ", " for ", " with ", " at ", " since ", " after ", " that ", " when ", " to ", " (",
+        " from ", " during ", " over ", ", ",
+    ]
+    .iter()
+    .filter_map(|p| noun.find(p))
+    .min()
+    .map_or(noun, |i| &noun[..i]);
     let lower = head.to_lowercase();
     if !COUNT.iter().any(|c| lower == *c || lower.ends_with(&format!(" {c}"))) {
         return noun.to_owned();
     }
-    let vowel = first.starts_with(['a', 'e', 'i', 'o', 'u']) && !first.starts_with("uni");
+    let vowel =
+        first.starts_with(['a', 'e', 'i', 'o', 'u']) && (!first.starts_with("uni") || first.starts_with("unin"));
     format!("{} {noun}", if vowel { "an" } else { "a" })
 }
 
 /// Lower-case initial, unless the word is a name, an abbreviation or a lone letter.
 pub(crate) fn lower_first(s: &str) -> String {
     let word: String = s.chars().take_while(|c| c.is_alphanumeric() || *c == '\'').collect();
-    let keep = word == "I" || word.starts_with("I'") || word.chars().skip(1).any(|c| c.is_uppercase() || c.is_ascii_digit()) || word.chars().count() < 2;
-    let named = ["Parkinson", "Crohn", "Graves", "Hodgkin", "Alzheimer", "Raynaud", "Marfan", "Tylenol", "Advil", "Ventolin", "Down", "Cushing", "Addison", "English", "African"];
+    let keep = word == "I"
+        || word.starts_with("I'")
+        || word.chars().skip(1).any(|c| c.is_uppercase() || c.is_ascii_digit())
+        || word.chars().count() < 2;
+    let named = [
+        "Parkinson",
+        "Crohn",
+        "Graves",
+        "Hodgkin",
+        "Alzheimer",
+        "Raynaud",
+        "Marfan",
+        "Tylenol",
+        "Advil",
+        "Ventolin",
+        "Down",
+        "Cushing",
+        "Addison",
+        "English",
+        "African",
+    ];
     if keep || named.iter().any(|n| s.starts_with(n)) {
         return s.to_owned();
     }

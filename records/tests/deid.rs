@@ -1,0 +1,64 @@
+//! The labelled set beside the crate: planted identifiers must go, clinical values must stay.
+
+use bedside_records::{DeidOptions, deid};
+use serde_json::Value;
+
+#[test]
+fn planted_identifiers_go_and_clinical_values_stay() {
+    let rows = include_str!("../data/deid_test.jsonl");
+    let (mut planted, mut found, mut altered, mut seen) = (0, 0, Vec::new(), 0);
+    let mut missed = Vec::new();
+    for line in rows.lines() {
+        let row: Value = serde_json::from_str(line).unwrap();
+        let (id, text) = (row["id"].as_str().unwrap(), row["text"].as_str().unwrap());
+        let out = deid(text, &DeidOptions::default());
+        seen += 1;
+        for span in row["spans"].as_array().unwrap() {
+            planted += 1;
+            let (from, to) = (span[0].as_u64().unwrap() as usize, span[1].as_u64().unwrap() as usize);
+            // Found means gone: every letter and digit of the span lies in something removed.
+            let gone = text[from..to]
+                .char_indices()
+                .filter(|(_, c)| c.is_alphanumeric())
+                .all(|(i, _)| out.removed.iter().any(|r| r.span.contains(&(from + i))));
+            if gone {
+                found += 1;
+            } else {
+                missed.push(format!("{id} {}: {}", &text[from..to], out.text));
+            }
+        }
+        for keep in row["keep"].as_array().unwrap().iter().filter_map(Value::as_str) {
+            if !out.text.contains(keep) {
+                altered.push(format!("{id} {keep}: {}", out.text));
+            }
+        }
+    }
+    let recall = f64::from(found) / f64::from(planted);
+    println!("deid: {seen} rows, {planted} planted, recall {recall:.3}, {} altered", altered.len());
+    println!("missed {missed:#?}\naltered {altered:#?}");
+    assert!(seen >= 150 && recall >= 0.98, "{missed:#?}");
+    assert!(altered.is_empty(), "{altered:#?}");
+}
+
+#[test]
+fn what_was_removed_is_reported_by_class_and_place() {
+    let text = "Mr. Alan Turner, MRN 5582013, was seen on 3/4/2020.";
+    let out = deid(text, &DeidOptions::default());
+    let words: Vec<_> = out.removed.iter().map(|r| (r.class.word(), r.original.as_str())).collect();
+    assert_eq!(words, [("name", "Alan Turner"), ("mrn", "5582013"), ("date", "3/4/2020")]);
+    assert_eq!(out.text, "Mr. [NAME], MRN [MRN], was seen on [DATE 2020].");
+    assert!(out.removed.iter().all(|r| text[r.span.clone()] == r.original));
+}
+
+#[test]
+fn names_from_metadata_go_in_any_case() {
+    let options = DeidOptions { names: vec!["Martha Collins".into()] };
+    assert_eq!(deid("hi , martha . how is Ms Collins ?", &options).text, "hi , [NAME] . how is Ms [NAME] ?");
+}
+
+#[test]
+fn text_without_identifiers_comes_back_unchanged() {
+    let text = "Takes aspirin 81 mg; pain 4/10, vision 20/20, Graves disease since 2011, T4 low.";
+    let out = deid(text, &DeidOptions::default());
+    assert_eq!((out.text.as_str(), out.removed.len()), (text, 0));
+}

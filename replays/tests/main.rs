@@ -1,0 +1,12 @@
+//! Promises of the event log, a module each.
+
+mod bytes;
+mod conformance;
+mod crash;
+mod damage;
+mod exports;
+mod faults;
+mod fixtures;
+mod golden;
+mod readings;
+mod upcasting;
