@@ -267,7 +267,7 @@ pub(crate) fn contraindications(d: &mut Drafts, record: &PatientRecord) {
             continue;
         }
         seen.push(treatment);
-        let text = format!("Advises {treatment} for this patient, although: {}", c.why);
+        let text = format!("Advises {treatment} for this patient, although: \"{}\"", c.why);
         let id = format!("contraindicated:{treatment}");
         d.add(1, &id, -9, ("accuracy", "contraindication"), text, Check::Treated(vec![treatment.to_owned()]));
     }
