@@ -79,7 +79,8 @@ fn best_request(
         candidates.extend(ids.filter_map(|id| kb.finding(id)).map(|f| (f.id.as_str(), f)));
     }
     let mut gain: BTreeMap<String, (f64, Action)> = BTreeMap::new();
-    for f in candidates.into_values().filter(|f| of(f)) {
+    let years = o.age_months.map(|m| m / 12);
+    for f in candidates.into_values().filter(|f| of(f) && f.possible(years, o.sex)) {
         let action = request(f);
         if settled(o, &Topic::new(f.id.clone())) || already(o, &action) {
             continue;
@@ -114,8 +115,11 @@ fn open_record(kb: &KnowledgeBase, o: &Observation, belief: &Posterior<'_>) -> O
     let story = ["Please tell me more about it.", "Is there anything else you would like to tell me?"].map(Action::say);
     let first = story.into_iter().chain([Action::Examine("vitals".to_owned())]).find(|a| !already(o, a));
     let look = |f: &Finding| matches!(f.category, Category::Exam | Category::Test);
-    let looks =
-        o.dialogue.iter().filter(|l| l.speaker == Speaker::Doctor && l.text.starts_with("I'd like to examine")).count();
+    let looks = o
+        .dialogue
+        .iter()
+        .filter(|l| l.speaker == Speaker::Doctor && bedside_env::units::Phrasing::is_examination(&l.text))
+        .count();
     first.or_else(|| if looks < 4 { best_request(kb, o, belief, look) } else { None }).or_else(|| routine(o))
 }
 

@@ -43,6 +43,15 @@ impl TieBreaker for FirstFact {
 /// Trust that a fact of this sensitivity takes, when present.
 pub const TRUST_FOR: [u8; 4] = [0, 30, 50, 62];
 
+/// Asked one way, on file the other way round: "who lives with you?" is answered by whether one lives alone.
+const COUNTERPARTS: [(&str, &str); 5] = [
+    ("soc_living_situation", "soc_lives_alone"),
+    ("soc_occupation", "soc_unemployed"),
+    ("soc_diet", "soc_poor_diet"),
+    ("soc_exercise", "soc_sedentary"),
+    ("soc_support", "soc_lives_alone"),
+];
+
 /// Trust that hearing a fact takes; denials come 20 easier.
 pub fn trust_needed(fact: &Fact) -> u8 {
     let needed = TRUST_FOR[usize::from(fact.sensitivity.0).min(3)];
@@ -196,12 +205,18 @@ impl Selecting<'_, '_> {
         if hits.is_empty() {
             hits = self.by_words(topic, categories);
         }
+        if hits.is_empty()
+            && let Some((_, other)) = COUNTERPARTS.iter().find(|(a, _)| *a == topic.subject)
+        {
+            hits = self.direct(&Topic { subject: (*other).to_owned(), aspect: None }, form);
+        }
         // The second and third guess count only where the record knows nothing of the first.
         for guess in topics.iter().skip(1).take(2) {
             if hits.is_empty() {
                 hits = self.direct(guess, form);
             }
         }
+        let hits = self.or_what_stands_instead(hits);
         let before = self.view.asked.iter().find(|(t, _)| t == topic).map_or(0, |(_, n)| *n);
         if before > 1 && hits.iter().all(|ix| !self.hidden(*ix)) {
             self.out.repeated.push(i);
@@ -244,9 +259,48 @@ impl Selecting<'_, '_> {
                         return only.clone();
                     }
                 }
-                if denied { plain } else { Vec::new() }
+                if denied {
+                    plain
+                } else if aspect == Aspect::Associated {
+                    self.other_symptoms(&topic.subject)
+                } else {
+                    Vec::new()
+                }
             }
         }
+    }
+
+    /// "Anything else along with it?": a symptom or two that are there and untold, in record order.
+    fn other_symptoms(&self, than: &str) -> Vec<FactIx> {
+        let case = self.view.case;
+        let symptoms = case.filed(Category::Hpi).iter().chain(case.filed(Category::Ros)).copied();
+        let fits = |ix: &FactIx| {
+            let f = self.fact(*ix);
+            f.polarity == Polarity::Present
+                && f.topic.aspect.is_none()
+                && f.topic.subject != than
+                && f.sensitivity.0 <= 1
+                && self.hidden(*ix)
+                && self.tellable(*ix)
+        };
+        symptoms.filter(fits).take(2).collect()
+    }
+
+    /// "Do you smoke?" of somebody who gave it up: what is there instead of the thing denied, where the two exclude each other.
+    fn or_what_stands_instead(&self, hits: Vec<FactIx>) -> Vec<FactIx> {
+        let [only] = hits[..] else { return hits };
+        let asked = self.fact(only);
+        if asked.polarity == Polarity::Present || asked.category != Category::Social {
+            return hits;
+        }
+        let kb = KnowledgeBase::builtin();
+        let excludes = |a: &str, b: &str| kb.finding(a).is_some_and(|f| f.implies_no.iter().any(|x| x == b));
+        let instead = self.view.case.filed(Category::Social).iter().copied().find(|ix| {
+            let f = self.fact(*ix);
+            let (a, b) = (f.topic.subject.as_str(), asked.topic.subject.as_str());
+            f.polarity == Polarity::Present && self.tellable(*ix) && (excludes(a, b) || excludes(b, a))
+        });
+        instead.map_or(hits, |ix| vec![ix])
     }
 
     /// Facts of the record's own wording that hold a whole phrase for the topic.
