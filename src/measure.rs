@@ -8,7 +8,8 @@ use bedside_env::units::{
     Understanding, Units, Violation,
 };
 use bedside_env::{
-    AutoresetMode, Decision, Ended, Ending, Env, EnvConfig, EnvError, Gym, Persona, ResetOptions, Step, VecEnv,
+    AutoresetMode, Decision, DoctorTurn, Ended, Ending, Env, EnvConfig, EnvError, Gym, Persona, ResetOptions, Slot,
+    Step, VecEnv, Ward,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -67,6 +68,65 @@ pub fn batch(
         }
     }
     Ok(Throughput { turns, episodes, seconds: start.elapsed().as_secs_f64() })
+}
+
+/// The engine alone: each thread steps its own ward of `slots` consultations and looks at every observation, with no vector
+/// environment in between.
+pub fn engine(
+    cases: &Arc<Vec<Arc<Case>>>,
+    config: &EnvConfig,
+    slots: usize,
+    threads: usize,
+    time: Duration,
+) -> Result<Throughput, EnvError> {
+    let one = move |k: usize| -> Result<(u64, u64), EnvError> {
+        let mut ward = Ward::new(config.units.clone());
+        let ward = &mut ward;
+        let script: Vec<DoctorTurn> = script().into_iter().map(|d| d.turn).collect();
+        let mut open: Vec<(Slot, u64)> = Vec::with_capacity(slots);
+        for i in 0..slots {
+            let seed = (k * slots + i) as u64;
+            open.push((admit(ward, cases, config, Seed(seed))?, seed));
+        }
+        let start = Instant::now();
+        let (mut turns, mut episodes) = (0u64, 0u64);
+        while start.elapsed() < time {
+            let mut acts = Vec::with_capacity(slots);
+            for (slot, _) in &open {
+                acts.push((*slot, script[ward.turn(*slot)? as usize % script.len()].clone(), None));
+            }
+            ward.act(acts)?;
+            for (slot, seed) in &mut open {
+                turns += 1;
+                let seen = ward.observation(*slot)?;
+                if !seen.status.is_running() {
+                    episodes += 1;
+                    ward.discharge(*slot);
+                    *seed += (threads * slots) as u64;
+                    *slot = admit(ward, cases, config, Seed(*seed))?;
+                }
+            }
+        }
+        Ok((turns, episodes))
+    };
+    let start = Instant::now();
+    let results: Vec<Result<(u64, u64), EnvError>> = std::thread::scope(|scope| {
+        let handles: Vec<_> = (0..threads.max(1)).map(|k| scope.spawn(move || one(k))).collect();
+        handles.into_iter().map(|h| h.join().unwrap_or(Err(EnvError::WorkerLost))).collect()
+    });
+    let seconds = start.elapsed().as_secs_f64();
+    let (mut turns, mut episodes) = (0, 0);
+    for r in results {
+        let (t, e) = r?;
+        turns += t;
+        episodes += e;
+    }
+    Ok(Throughput { turns, episodes, seconds })
+}
+
+fn admit(ward: &mut Ward, cases: &[Arc<Case>], config: &EnvConfig, seed: Seed) -> Result<Slot, EnvError> {
+    let (case, episode, opening) = Gym::opening(cases, config, seed, &ResetOptions::default())?;
+    Ok(ward.admit(episode, cases[case].clone(), opening))
 }
 
 /// Latency of single steps of a lone gym, in nanoseconds, sorted.

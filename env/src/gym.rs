@@ -189,6 +189,16 @@ impl Gym {
         Ok(self.ward.awaiting(self.slot.ok_or(EnvError::NotReset)?)?)
     }
 
+    /// What `reset` would open: position of the case, episode id, opening. For those who drive a [`Ward`] themselves.
+    pub fn opening(
+        cases: &[Arc<Case>],
+        config: &EnvConfig,
+        seed: Seed,
+        options: &ResetOptions,
+    ) -> Result<(usize, EpisodeId, Opening), EnvError> {
+        opening(cases, config, seed, options)
+    }
+
     /// The id that `reset` would give this episode, without opening it.
     pub fn episode_id(&self, seed: Seed, options: &ResetOptions) -> Result<EpisodeId, EnvError> {
         opening(&self.cases, &self.config, seed, options).map(|o| o.1)

@@ -5,7 +5,7 @@ use super::out;
 use super::run::config;
 use super::source::Source;
 use bedside::env::{Ended, Event};
-use bedside::measure::{batch, latencies, memory, quantile, timed};
+use bedside::measure::{batch, engine, latencies, memory, quantile, timed};
 use bedside::prelude::*;
 use bedside::replays::replay::{Mode, ReplayConfig, replay_all};
 use bedside::replays::{Log, Recording, WriterPolicy};
@@ -67,15 +67,17 @@ pub fn run(args: Args) -> Result<ExitCode, Fail> {
         report.add("memory per consultation, after 8 turns", played / 1024.0, "KiB")?;
     }
     for threads in [1, cores] {
+        let t = engine(&cases, &unscored, args.slots, threads, time)?;
+        report.add(&format!("engine, no log, {threads} thread(s)"), t.per_second(), "turns/s")?;
         let t = batch(&cases, &unscored, args.slots, threads, time, |_, _| {})?;
-        report.add(&format!("no log, {threads} thread(s)"), t.per_second(), "turns/s")?;
+        report.add(&format!("VecEnv, no log, {threads} thread(s)"), t.per_second(), "turns/s")?;
         if threads == cores && cores == 1 {
             break;
         }
     }
     let scored = EnvConfig::default();
     let t = batch(&cases, &scored, args.slots, 1, time, |_, _| {})?;
-    report.add("no log, scored, 1 thread", t.per_second(), "turns/s")?;
+    report.add("VecEnv, scored, 1 thread", t.per_second(), "turns/s")?;
 
     let (folder, temporary) = match &args.dir {
         Some(d) => (d.clone(), false),
@@ -110,7 +112,7 @@ fn units(
     report: &mut Report,
 ) -> Result<(), Fail> {
     let (units, clock) = timed(config.units.clone());
-    let t = batch(cases, &EnvConfig { units, ..config.clone() }, slots, 1, time, |_, _| {})?;
+    let t = engine(cases, &EnvConfig { units, ..config.clone() }, slots, 1, time)?;
     let mut inside = 0.0;
     for (name, nanos, _) in clock.report() {
         let per_turn = nanos as f64 / 1000.0 / t.turns.max(1) as f64;
@@ -130,8 +132,8 @@ fn logged(
     report: &mut Report,
 ) -> Result<(), Fail> {
     for (name, group) in [
-        ("with log, group commit", WriterPolicy::default()),
-        ("with log, commit each", WriterPolicy { group: 1, ..WriterPolicy::default() }),
+        ("VecEnv with log, group commit", WriterPolicy::default()),
+        ("VecEnv with log, commit each", WriterPolicy { group: 1, ..WriterPolicy::default() }),
     ] {
         let path = folder.join(name.replace([' ', ','], "-"));
         let log = Log::open(&path)?;
@@ -154,7 +156,7 @@ fn logged(
         report.add(name, t.turns as f64 / seconds, "turns/s")?;
         report.add(&format!("{name}: episodes made durable"), t.episodes as f64 / seconds, "episodes/s")?;
     }
-    let log = Log::open(folder.join("with-log--group-commit"))?;
+    let log = Log::open(folder.join("VecEnv-with-log--group-commit"))?;
     for mode in [Mode::Fold, Mode::ReExecute] {
         let start = Instant::now();
         let done = replay_all(&log, &ReplayConfig { scorer: None, ..ReplayConfig::new(mode, config.units.clone()) })?;

@@ -25,6 +25,7 @@ pub(crate) fn open(
         .spawn((
             Consultation { episode, case, opening },
             Termination(Status::Running),
+            Known(vec![None; facts as usize]),
             TurnClock { taken: 0, fragment_end: None },
             CurrentTurn { stage: Stage::Idle, action: None, understanding: None },
             journal,
@@ -99,6 +100,11 @@ pub(crate) fn apply(world: &mut World, id: Entity, event: Event) {
             let entity = world.get::<Facts>(id).and_then(|f| f.entities().get(fact.0 as usize).copied());
             if let Some(mut hidden) = entity.and_then(|e| world.get_mut::<HiddenFact>(e)) {
                 hidden.disclosed = Some((*turn, *because));
+            }
+            if let Some(mut known) = world.get_mut::<Known>(id)
+                && let Some(slot) = known.0.get_mut(fact.0 as usize)
+            {
+                *slot = Some(*turn);
             }
             if let Some(told) = told(world, id, *turn, *fact)
                 && let Some(mut dialogue) = world.get_mut::<Dialogue>(id)

@@ -19,6 +19,10 @@ pub(crate) struct Consultation {
     pub opening: Opening,
 }
 
+/// Turn each fact was disclosed in, by [`FactIx`]: the fact entities' answer in one place, where every unit of a turn reads it.
+#[derive(Component)]
+pub(crate) struct Known(pub Vec<Option<u32>>);
+
 /// Running, terminated or truncated.
 #[derive(Component)]
 pub(crate) struct Termination(pub Status);

@@ -29,8 +29,6 @@ pub(crate) struct Outbox(pub Vec<(Entity, Event)>);
 #[derive(Resource, Default)]
 pub(crate) struct Workbench {
     pub drafts: Vec<Option<Draft>>,
-    /// Scratch for [`PatientView::disclosed`].
-    disclosed: Vec<Option<u32>>,
 }
 
 pub(crate) struct Draft {
@@ -66,7 +64,7 @@ type ConsultationParts = (
     &'static CurrentTurn,
     &'static Termination,
     &'static ThePatient,
-    Option<&'static Facts>,
+    &'static Known,
 );
 
 /// All of a consultation that the units may see.
@@ -74,7 +72,6 @@ type ConsultationParts = (
 pub(crate) struct Sight<'w, 's> {
     consultations: Query<'w, 's, ConsultationParts>,
     patients: Query<'w, 's, (&'static Patient, &'static Memory)>,
-    facts: Query<'w, 's, &'static HiddenFact>,
 }
 
 impl Sight<'_, '_> {
@@ -82,29 +79,21 @@ impl Sight<'_, '_> {
     fn with<R>(
         &self,
         id: Entity,
-        disclosed: &mut Vec<Option<u32>>,
         at: impl Fn(&Stage) -> bool,
         f: impl FnOnce(&Consultation, &CurrentTurn, &PatientView<'_>) -> R,
     ) -> Option<R> {
-        let (consultation, clock, current, termination, patient, facts) = self.consultations.get(id).ok()?;
+        let (consultation, clock, current, termination, patient, known) = self.consultations.get(id).ok()?;
         if termination.0 != Status::Running || !at(&current.stage) {
             return None;
         }
         let (patient, memory) = self.patients.get(patient.entity()).ok()?;
-        disclosed.clear();
-        disclosed.extend(
-            facts
-                .map_or(&[][..], |f| f.entities())
-                .iter()
-                .map(|e| self.facts.get(*e).ok().and_then(|h| h.disclosed.map(|d| d.0))),
-        );
         let view = PatientView {
             case: &consultation.case,
             persona: &patient.persona,
             affect: patient.affect,
             seed: consultation.opening.seed,
             turn: clock.taken,
-            disclosed,
+            disclosed: &known.0,
             asked: &memory.asked,
             focus: memory.focus.as_ref(),
             last_reply: memory.last_reply.as_deref(),
@@ -114,17 +103,10 @@ impl Sight<'_, '_> {
 }
 
 /// The Interpreter: text or typed action into acts and requests.
-pub(crate) fn interpret_utterance(
-    units: Res<TheUnits>,
-    due: Res<Due>,
-    sight: Sight,
-    mut bench: ResMut<Workbench>,
-    mut out: ResMut<Outbox>,
-) {
+pub(crate) fn interpret_utterance(units: Res<TheUnits>, due: Res<Due>, sight: Sight, mut out: ResMut<Outbox>) {
     for id in &due.0 {
         let event = sight.with(
             *id,
-            &mut bench.disclosed,
             |s| *s == Stage::Heard,
             |c, current, view| {
                 let turn = view.turn;
@@ -205,17 +187,10 @@ fn shift(u: &mut Understanding, by: u32) {
 }
 
 /// The Termination Gate.
-pub(crate) fn decide_ending(
-    units: Res<TheUnits>,
-    due: Res<Due>,
-    sight: Sight,
-    mut bench: ResMut<Workbench>,
-    mut out: ResMut<Outbox>,
-) {
+pub(crate) fn decide_ending(units: Res<TheUnits>, due: Res<Due>, sight: Sight, mut out: ResMut<Outbox>) {
     for id in &due.0 {
         let ending = sight.with(
             *id,
-            &mut bench.disclosed,
             |s| *s == Stage::Understood,
             |c, current, view| {
                 let (turn, action) = (view.turn, &current.action.as_ref()?.action);
@@ -250,7 +225,7 @@ pub(crate) fn select_facts(units: Res<TheUnits>, due: Res<Due>, sight: Sight, mu
     bench.drafts.clear();
     for id in &due.0 {
         let ready = |s: &Stage| matches!(s, Stage::Understood | Stage::Supplied(_));
-        let draft = sight.with(*id, &mut bench.disclosed, ready, |c, current, view| {
+        let draft = sight.with(*id, ready, |c, current, view| {
             let understood = current.understanding.as_ref()?;
             let mut selection = units.0.factual.select(understood, view);
             if !c.opening.units.factual {
@@ -278,7 +253,6 @@ pub(crate) fn voice_reply(
         let (affect, selection) = (draft.affect, &draft.selection);
         let answer = sight.with(
             *id,
-            &mut bench.disclosed,
             |_| true,
             |c, current, view| {
                 if let Stage::Supplied(result) = &current.stage {
@@ -320,7 +294,6 @@ pub(crate) fn check_reply(
         let Some(Draft { selection, affect, text: Some(text) }) = slot.take() else { continue };
         sight.with(
             *id,
-            &mut bench.disclosed,
             |_| true,
             |c, _, view| {
                 let turn = view.turn;
