@@ -1,0 +1,7 @@
+//! The world's components have no names outside.
+
+use bedside_env::world::components::HiddenFact;
+
+fn main() {
+    let _: Option<HiddenFact> = None;
+}
