@@ -1,3 +1,4 @@
+//~ error[E0451]: field `case` of struct `PrivilegedView` is private
 //! A privileged view is made by the environment's owner alone.
 
 use bedside_env::PrivilegedView;

@@ -1,3 +1,4 @@
+//~ error[E0599]: no method named `record` found for reference `&&Observation` in the current scope
 //! An observation has no way to its record.
 
 use bedside_env::seed::Seed;
