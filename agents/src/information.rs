@@ -56,17 +56,22 @@ impl InformationGain {
             return open.map_or_else(|| told::conclude(kb, Some(&belief), o), request);
         }
         if o.unknown.len() >= OPEN_RECORD
-            && let Some(look) = routine(o)
+            && let Some(action) = open_record(kb, o, &belief)
         {
-            return look;
+            return action;
         }
-        best_request(kb, o, &belief).unwrap_or_else(|| told::conclude(kb, Some(&belief), o))
+        best_request(kb, o, &belief, |_| true).unwrap_or_else(|| told::conclude(kb, Some(&belief), o))
     }
 }
 
 /// The question, examination or test whose answers are expected to lower the entropy most. One examination answers for all
 /// findings of its site, so their information is added up (an upper bound: they may overlap).
-fn best_request(kb: &KnowledgeBase, o: &Observation, belief: &Posterior<'_>) -> Option<Action> {
+fn best_request(
+    kb: &KnowledgeBase,
+    o: &Observation,
+    belief: &Posterior<'_>,
+    of: impl Fn(&Finding) -> bool,
+) -> Option<Action> {
     let likely: Vec<_> = belief.probabilities().into_iter().take_while(|(_, p)| *p > 0.01).collect();
     let mut candidates: BTreeMap<&str, &Finding> = BTreeMap::new();
     for (c, _) in &likely {
@@ -74,7 +79,8 @@ fn best_request(kb: &KnowledgeBase, o: &Observation, belief: &Posterior<'_>) -> 
         candidates.extend(ids.filter_map(|id| kb.finding(id)).map(|f| (f.id.as_str(), f)));
     }
     let mut gain: BTreeMap<String, (f64, Action)> = BTreeMap::new();
-    for f in candidates.into_values() {
+    let years = o.age_months.map(|m| m / 12);
+    for f in candidates.into_values().filter(|f| of(f) && f.possible(years, o.sex)) {
         let action = request(f);
         if settled(o, &Topic::new(f.id.clone())) || already(o, &action) {
             continue;
@@ -103,13 +109,26 @@ pub(crate) fn already(o: &Observation, action: &Action) -> bool {
     o.dialogue.iter().any(|l| l.speaker == Speaker::Doctor && *l.text == *spoken)
 }
 
-/// What to do where the knowledge base has no belief: the general examination and the usual tests, once each.
+/// Where the record was not made by the knowledge base: lets the patient tell the story, takes the vital signs, then looks and
+/// measures where the belief expects most, then the usual places.
+fn open_record(kb: &KnowledgeBase, o: &Observation, belief: &Posterior<'_>) -> Option<Action> {
+    let story = ["Please tell me more about it.", "Is there anything else you would like to tell me?"].map(Action::say);
+    let first = story.into_iter().chain([Action::Examine("vitals".to_owned())]).find(|a| !already(o, a));
+    let look = |f: &Finding| matches!(f.category, Category::Exam | Category::Test);
+    let looks = o
+        .dialogue
+        .iter()
+        .filter(|l| l.speaker == Speaker::Doctor && bedside_env::units::Phrasing::is_examination(&l.text))
+        .count();
+    first.or_else(|| if looks < 4 { best_request(kb, o, belief, look) } else { None }).or_else(|| routine(o))
+}
+
+/// What to do where nothing is expected of anything: the general examination and the usual tests, once each.
 fn routine(o: &Observation) -> Option<Action> {
-    let exams = ["vitals", "general", "heart", "chest", "abdomen", "nervous system", "skin"]
-        .map(|s| Action::Examine(s.to_owned()));
-    let tests = ["full blood count", "blood tests", "urine dipstick", "ECG", "imaging"]
-        .map(|t| Action::OrderTest(t.to_owned()));
-    exams.into_iter().chain(tests).find(|a| !already(o, a))
+    let exams =
+        ["vitals", "general", "abdomen", "chest", "nervous system", "heart"].map(|s| Action::Examine(s.to_owned()));
+    let tests = ["blood tests", "imaging", "urine dipstick", "ECG"].map(|t| Action::OrderTest(t.to_owned()));
+    tests[..2].iter().chain(&exams).chain(&tests[2..]).find(|a| !already(o, a)).cloned()
 }
 
 impl Policy for InformationGain {

@@ -449,20 +449,3 @@ fn a_score_is_a_function_of_the_events_and_ignores_facts_that_are_not_there() {
         "an empty log is a consultation in which nothing was done"
     );
 }
-
-#[test]
-fn making_and_judging_a_rubric_is_cheap() {
-    let case = &cases(1)[0];
-    let s = Script::new(case, Persona::PLAIN)
-        .say("Hello, I'm Dr Day. I'm sorry to hear that, it must be hard.")
-        .elicit(&weighty(case, 12))
-        .conclude(&[truth(case)], &format!("{}. Come back if it gets worse.", case.record.management.join(". ")));
-    let scorer = EmbeddedScorer::default();
-    let start = std::time::Instant::now();
-    for _ in 0..200 {
-        assert!(scorer.score(case, &s.events).raw().is_ok());
-    }
-    let micros = start.elapsed().as_micros() as f64 / 200.0;
-    println!("score: {micros:.0} us a consultation");
-    assert!(micros < 20_000.0, "{micros} us");
-}

@@ -15,12 +15,23 @@ impl Phrasing {
         match action {
             Action::Say(text) => text.clone(),
             Action::Ask(what) => ask(what),
-            Action::Examine(site) => format!("I'd like to examine: {site}."),
-            Action::OrderTest(test) => format!("Let's get this test: {test}."),
+            Action::Examine(site) => match site.trim() {
+                "vitals" => "I'd like to examine you: your vital signs first.".to_owned(),
+                "general" => "I'd like to examine you: let me have a look at you in general.".to_owned(),
+                "gait" => "I'd like to examine you: please walk a few steps for me.".to_owned(),
+                "mental state" => "I'd like to examine you: a few questions about how your mind is working.".to_owned(),
+                site => format!("I'd like to examine you: the {}.", site.trim_start_matches("the ")),
+            },
+            Action::OrderTest(test) => format!("I'd like to order a test: {test}."),
             Action::Conclude { differential, plan } => {
                 format!("My diagnosis is {}. {plan}", differential.join(", or else "))
             }
         }
+    }
+
+    /// Whether a line is a typed examination as [`Phrasing::spoken`] words it.
+    pub fn is_examination(line: &str) -> bool {
+        line.starts_with("I'd like to examine you: ")
     }
 
     /// A typed `Ask`: a topic (`chest_pain`, `chest_pain/onset`) or a category (`pmh`).

@@ -55,7 +55,8 @@ impl Drafts {
 pub fn whole(case: &Case, persona: &Persona) -> Rubric {
     let record = &case.record;
     let mut d = Drafts::default();
-    let things = things_of(record);
+    let all = key_things(record, 40);
+    let things = chosen(&all);
     for (i, t) in things.iter().enumerate() {
         let axis = if t.way == Way::Ask { "completeness" } else { "accuracy" };
         let kind = match t.way {
@@ -65,7 +66,7 @@ pub fn whole(case: &Case, persona: &Persona) -> Rubric {
         };
         // The lightest history gives way first.
         let rank = if i < 6 || t.way != Way::Ask { 1 } else { 5 };
-        d.add(rank, &format!("{kind}:{}", t.facts[0]), worth(t.weight), (axis, kind), t.sentence.clone(), found(t));
+        d.add(rank, &format!("{kind}:{}", t.facts[0]), worth(t.weight), (axis, kind), t.sentence(record), found(t));
     }
     ask_for_dangers(&mut d, record);
     conclusion(&mut d, record, 10);
@@ -79,7 +80,7 @@ pub fn whole(case: &Case, persona: &Persona) -> Rubric {
     );
     safety_net(&mut d, record);
     manners(&mut d, persona);
-    premature(&mut d, record);
+    premature(&mut d, all);
     contraindications(&mut d, record);
     conduct(&mut d, record);
     d.rubric(GENERATOR.to_owned())
@@ -88,7 +89,10 @@ pub fn whole(case: &Case, persona: &Persona) -> Rubric {
 /// What the rubric prices finding out: history first, then the best examination and the best test. Two places are kept for
 /// the story of the complaint itself, which clinicians call critical more often than any other heading.
 pub(crate) fn things_of(record: &PatientRecord) -> Vec<KeyThing> {
-    let all = key_things(record, 40);
+    chosen(&key_things(record, 40))
+}
+
+fn chosen(all: &[KeyThing]) -> Vec<KeyThing> {
     let take = |way: Way, most: usize| all.iter().filter(move |t| t.way == way).take(most).cloned();
     let mut asked: Vec<KeyThing> = take(Way::Ask, ASKED).collect();
     let stories = asked.iter().filter(|t| t.story).count();
@@ -240,8 +244,8 @@ pub(crate) fn manners(d: &mut Drafts, p: &Persona) {
 }
 
 /// A conclusion before a history was taken costs more than a lucky guess earns.
-fn premature(d: &mut Drafts, record: &PatientRecord) {
-    let asked = key_things(record, 40).into_iter().filter(|t| t.way == Way::Ask);
+fn premature(d: &mut Drafts, all: Vec<KeyThing>) {
+    let asked = all.into_iter().filter(|t| t.way == Way::Ask);
     let groups: Vec<Vec<FactId>> = asked.map(|t| t.facts).collect();
     if groups.is_empty() {
         return;
@@ -263,7 +267,7 @@ pub(crate) fn contraindications(d: &mut Drafts, record: &PatientRecord) {
             continue;
         }
         seen.push(treatment);
-        let text = format!("Advises {treatment} for this patient, although: {}", c.why);
+        let text = format!("Advises {treatment} for this patient, although: \"{}\"", c.why);
         let id = format!("contraindicated:{treatment}");
         d.add(1, &id, -9, ("accuracy", "contraindication"), text, Check::Treated(vec![treatment.to_owned()]));
     }

@@ -18,11 +18,18 @@ pub struct KeyThing {
     /// The weightiest fact's.
     pub weight: u8,
     pub way: Way,
-    /// A sentence that says what doing it well looks like.
-    pub sentence: String,
     /// Part of the complaint's own story: since when, what like, where.
     pub story: bool,
     group: String,
+    /// Position of the weightiest fact in the record.
+    lead: usize,
+}
+
+impl KeyThing {
+    /// A sentence that says what doing it well looks like.
+    pub fn sentence(&self, record: &PatientRecord) -> String {
+        record.facts.get(self.lead).map_or_else(String::new, sentence)
+    }
 }
 
 /// Weight below which a fact is not worth a criterion.
@@ -30,14 +37,14 @@ const WORTH: u8 = 4;
 
 /// Things worth finding out, weightiest first; equal weights in record order.
 pub fn key_things(record: &PatientRecord, most: usize) -> Vec<KeyThing> {
-    let mut facts: Vec<&Fact> =
-        record.facts.iter().filter(|f| f.access != Access::Volunteered && f.weight > 0).collect();
-    facts.sort_by_key(|f| std::cmp::Reverse(f.weight));
+    let worth = |(_, f): &(usize, &Fact)| f.access != Access::Volunteered && f.weight > 0;
+    let mut facts: Vec<(usize, &Fact)> = record.facts.iter().enumerate().filter(worth).collect();
+    facts.sort_by_key(|(_, f)| std::cmp::Reverse(f.weight));
     // A record that weighs nothing highly still has its best.
-    let floor = facts.get(2).map_or(1, |third| WORTH.min(third.weight));
+    let floor = facts.get(2).map_or(1, |(_, third)| WORTH.min(third.weight));
     let mut things: Vec<KeyThing> = Vec::new();
     let mut said: Vec<(std::collections::BTreeSet<String>, Polarity)> = Vec::new();
-    for f in facts.into_iter().take_while(|f| f.weight >= floor) {
+    for (lead, f) in facts.into_iter().take_while(|(_, f)| f.weight >= floor) {
         let group = group(f);
         if let Some(t) = things.iter_mut().find(|t| t.group == group) {
             t.facts.push(f.id.clone());
@@ -56,9 +63,9 @@ pub fn key_things(record: &PatientRecord, most: usize) -> Vec<KeyThing> {
             facts: vec![f.id.clone()],
             weight: f.weight,
             way: way(f),
-            sentence: sentence(f),
             story: f.topic.aspect.is_some(),
             group,
+            lead,
         });
         said.push((words, f.polarity));
     }

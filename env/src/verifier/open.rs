@@ -75,7 +75,7 @@ pub fn fragment(case: &Case, persona: &Persona, events: &[Event], turns: u32) ->
     let groups: Vec<Vec<FactId>> = s.open.iter().map(|t| t.facts.clone()).collect();
     if let Some(top) = s.open.first().map(|t| t.weight) {
         let next: Vec<&KeyThing> = s.open.iter().take_while(|t| t.weight + 1 >= top).take(4).collect();
-        let said: Vec<&str> = next.iter().map(|t| t.sentence.as_str()).collect();
+        let said: Vec<String> = next.iter().map(|t| t.sentence(record)).collect();
         let text = format!("Does one of the things most worth doing next: {}", said.join(" | "));
         let facts = next.iter().flat_map(|t| t.facts.iter().cloned()).collect();
         d.add(0, "next", 5, ("completeness", "next_question"), text, Check::Elicited(facts));

@@ -251,7 +251,10 @@ impl Speaker<'_, '_> {
     fn yes_or_no(&mut self, polarity: Polarity, text: &str, further: bool) -> &'static str {
         let style = self.persona.style;
         let present = polarity == Polarity::Present;
-        if leads_itself(text) || (present && text.starts_with("It ")) || self.draw.chance(12) {
+        if leads_itself(text)
+            || (present && (text.starts_with("It ") || worded_as_denial(text)))
+            || self.draw.chance(12)
+        {
             return "";
         }
         if further && style != LanguageStyle::Terse && self.draw.chance(60) {
@@ -380,4 +383,23 @@ impl Speaker<'_, '_> {
         }
         self.out.len() > before
     }
+}
+
+/// An imported record may file "I do not smoke" as what it holds; "Yes, I do not smoke" is nobody's English.
+fn worded_as_denial(text: &str) -> bool {
+    const DENIALS: [&str; 12] = [
+        "I do not ",
+        "I don't ",
+        "I have not ",
+        "I haven't ",
+        "I've not ",
+        "I have never ",
+        "I've never ",
+        "I never ",
+        "No ",
+        "Not ",
+        "There is no ",
+        "There's no ",
+    ];
+    DENIALS.iter().any(|d| text.starts_with(d))
 }

@@ -43,6 +43,15 @@ impl TieBreaker for FirstFact {
 /// Trust that a fact of this sensitivity takes, when present.
 pub const TRUST_FOR: [u8; 4] = [0, 30, 50, 62];
 
+/// Asked one way, on file the other way round: "who lives with you?" is answered by whether one lives alone.
+const COUNTERPARTS: [(&str, &str); 5] = [
+    ("soc_living_situation", "soc_lives_alone"),
+    ("soc_occupation", "soc_unemployed"),
+    ("soc_diet", "soc_poor_diet"),
+    ("soc_exercise", "soc_sedentary"),
+    ("soc_support", "soc_lives_alone"),
+];
+
 /// Trust that hearing a fact takes; denials come 20 easier.
 pub fn trust_needed(fact: &Fact) -> u8 {
     let needed = TRUST_FOR[usize::from(fact.sensitivity.0).min(3)];
@@ -169,13 +178,37 @@ impl Selecting<'_, '_> {
         let Some(complaint) = &self.view.case.complaint else { return Vec::new() };
         let about = self.view.case.about(&complaint.subject).iter().copied();
         let untold = about.filter(|ix| self.fact(*ix).topic.aspect.is_some() && self.hidden(*ix) && self.tellable(*ix));
-        untold.take(limit).collect()
+        let sides: Vec<FactIx> = untold.take(limit).collect();
+        if sides.is_empty() { self.more_of_the_story(limit) } else { sides }
+    }
+
+    /// What else belongs to the story of the complaint: an imported record tells it fact by fact, without aspects. Only where
+    /// nothing was generated, for a generated patient's symptoms are waited for.
+    fn more_of_the_story(&self, limit: usize) -> Vec<FactIx> {
+        let case = self.view.case;
+        if case.record.diagnosis.condition.is_some() {
+            return Vec::new();
+        }
+        let open = |ix: &FactIx| {
+            let f = self.fact(*ix);
+            f.polarity == Polarity::Present && self.hidden(*ix) && self.tellable(*ix) && self.trust >= trust_needed(f)
+        };
+        case.filed(Category::Hpi).iter().copied().filter(open).take(limit).collect()
     }
 
     fn topic(&mut self, i: u16, topics: &[Topic], categories: &[Category], topic: &Topic, form: QuestionForm) {
+        // "Since when?" with no subject of its own is about what they came with.
+        let came_with = self.view.case.complaint.as_ref().filter(|_| topic.subject == "complaint");
+        let resolved = came_with.map(|c| Topic { subject: c.subject.clone(), aspect: topic.aspect });
+        let topic = resolved.as_ref().unwrap_or(topic);
         let mut hits = self.direct(topic, form);
         if hits.is_empty() {
             hits = self.by_words(topic, categories);
+        }
+        if hits.is_empty()
+            && let Some((_, other)) = COUNTERPARTS.iter().find(|(a, _)| *a == topic.subject)
+        {
+            hits = self.direct(&Topic { subject: (*other).to_owned(), aspect: None }, form);
         }
         // The second and third guess count only where the record knows nothing of the first.
         for guess in topics.iter().skip(1).take(2) {
@@ -183,6 +216,7 @@ impl Selecting<'_, '_> {
                 hits = self.direct(guess, form);
             }
         }
+        let hits = self.or_what_stands_instead(hits);
         let before = self.view.asked.iter().find(|(t, _)| t == topic).map_or(0, |(_, n)| *n);
         if before > 1 && hits.iter().all(|ix| !self.hidden(*ix)) {
             self.out.repeated.push(i);
@@ -225,9 +259,48 @@ impl Selecting<'_, '_> {
                         return only.clone();
                     }
                 }
-                if denied { plain } else { Vec::new() }
+                if denied {
+                    plain
+                } else if aspect == Aspect::Associated {
+                    self.other_symptoms(&topic.subject)
+                } else {
+                    Vec::new()
+                }
             }
         }
+    }
+
+    /// "Anything else along with it?": a symptom or two that are there and untold, in record order.
+    fn other_symptoms(&self, than: &str) -> Vec<FactIx> {
+        let case = self.view.case;
+        let symptoms = case.filed(Category::Hpi).iter().chain(case.filed(Category::Ros)).copied();
+        let fits = |ix: &FactIx| {
+            let f = self.fact(*ix);
+            f.polarity == Polarity::Present
+                && f.topic.aspect.is_none()
+                && f.topic.subject != than
+                && f.sensitivity.0 <= 1
+                && self.hidden(*ix)
+                && self.tellable(*ix)
+        };
+        symptoms.filter(fits).take(2).collect()
+    }
+
+    /// "Do you smoke?" of somebody who gave it up: what is there instead of the thing denied, where the two exclude each other.
+    fn or_what_stands_instead(&self, hits: Vec<FactIx>) -> Vec<FactIx> {
+        let [only] = hits[..] else { return hits };
+        let asked = self.fact(only);
+        if asked.polarity == Polarity::Present || asked.category != Category::Social {
+            return hits;
+        }
+        let kb = KnowledgeBase::builtin();
+        let excludes = |a: &str, b: &str| kb.finding(a).is_some_and(|f| f.implies_no.iter().any(|x| x == b));
+        let instead = self.view.case.filed(Category::Social).iter().copied().find(|ix| {
+            let f = self.fact(*ix);
+            let (a, b) = (f.topic.subject.as_str(), asked.topic.subject.as_str());
+            f.polarity == Polarity::Present && self.tellable(*ix) && (excludes(a, b) || excludes(b, a))
+        });
+        instead.map_or(hits, |ix| vec![ix])
     }
 
     /// Facts of the record's own wording that hold a whole phrase for the topic.

@@ -74,6 +74,7 @@ impl Interpreter for EmbeddedInterpreter {
             u.requests.iter().filter(|r| r.kind != RequestKind::Unclear).map(|r| r.span).collect();
         u.requests
             .retain(|r| r.kind != RequestKind::Unclear || !placed.iter().any(|p| read.same_sentence(p.0, r.span.0)));
+        merge_alternatives(&mut u);
         for named in diagnoses::find(&read) {
             let kind = if named.committed { ActKind::Diagnose } else { ActKind::Consider };
             acts::push(&mut u.acts, kind, named.span);
@@ -85,6 +86,17 @@ impl Interpreter for EmbeddedInterpreter {
         }
         u
     }
+}
+
+/// "Does it come and go, or is it there all the time?" asks one thing: neighbouring requests for the same are one.
+fn merge_alternatives(u: &mut Understanding) {
+    u.requests.dedup_by(|later, first| {
+        let same = later.kind == first.kind;
+        if same {
+            first.span.1 = first.span.1.max(later.span.1);
+        }
+        same
+    });
 }
 
 fn typed_line(lexicon: &'static Lexicon, text: &str, line: &formats::TypedLine, u: &mut Understanding) {

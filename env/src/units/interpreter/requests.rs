@@ -191,8 +191,13 @@ impl Asker<'_, '_> {
     /// A statement's subject, for the questions after it.
     pub fn hear(&self, c: &Clause, heard: &mut Heard) {
         let lexicon = self.read.lexicon;
+        // "I'm sorry to hear that" says nothing about hearing.
+        let polite = |f: &Found| {
+            let mut acts = self.read.within(c.from, c.to).filter(|g| matches!(g.entry, Entry::Act(_)));
+            acts.any(|g| g.from < f.to && f.from < g.to)
+        };
         let named = self.read.within(c.from, c.to).find_map(|f| match f.entry {
-            Entry::Topic(i) => {
+            Entry::Topic(i) if !polite(f) => {
                 Some(&lexicon.topics[i as usize]).filter(|t| matches!(t.category, Category::Hpi | Category::Ros))
             }
             _ => None,
