@@ -4,31 +4,48 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
-/// The binary, built beside this test.
-fn binary() -> &'static Path {
-    static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| {
+/// What cargo built: the command line, and the libraries it is linked with.
+pub struct Built {
+    pub binary: PathBuf,
+    pub libraries: Vec<PathBuf>,
+}
+
+/// The binary, built beside this test; nothing is compiled where it is fresh.
+pub fn built() -> &'static Built {
+    static BUILT: OnceLock<Built> = OnceLock::new();
+    BUILT.get_or_init(|| {
         let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace").to_owned();
-        let built = Command::new(cargo)
-            .args(["build", "--quiet", "--locked", "--bin", "bedside", "--message-format", "json"])
-            .current_dir(root)
-            .stderr(Stdio::inherit())
-            .output()
-            .expect("cargo runs");
-        assert!(built.status.success(), "the binary does not build");
-        let text = String::from_utf8_lossy(&built.stdout).into_owned();
-        let found = text.lines().filter_map(|l| serde_json::from_str::<serde_json::Value>(l).ok());
-        let path = found.filter_map(|m| m["executable"].as_str().map(PathBuf::from)).next_back();
-        path.expect("cargo names the executable")
+        let mut build = Command::new(cargo);
+        build.args(["build", "--quiet", "--locked", "--bin", "bedside", "--message-format", "json"]);
+        if !cfg!(debug_assertions) {
+            build.arg("--release");
+        }
+        let out = build.current_dir(root).stderr(Stdio::inherit()).output().expect("cargo runs");
+        assert!(out.status.success(), "the binary does not build");
+        let text = String::from_utf8_lossy(&out.stdout).into_owned();
+        let mut built = Built { binary: PathBuf::new(), libraries: Vec::new() };
+        for message in text.lines().filter_map(|l| serde_json::from_str::<serde_json::Value>(l).ok()) {
+            if let Some(path) = message["executable"].as_str() {
+                built.binary = path.into();
+            }
+            let files = message["filenames"].as_array().into_iter().flatten().filter_map(|f| f.as_str());
+            built.libraries.extend(files.filter(|f| f.ends_with(".rlib")).map(PathBuf::from));
+        }
+        assert!(built.binary.is_file(), "cargo names the executable");
+        built
     })
 }
 
-fn bedside(args: &[&str]) -> Output {
+fn binary() -> &'static Path {
+    &built().binary
+}
+
+pub fn bedside(args: &[&str]) -> Output {
     Command::new(binary()).args(args).stdin(Stdio::null()).output().expect("the binary runs")
 }
 
-fn text(bytes: &[u8]) -> String {
+pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 

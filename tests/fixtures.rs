@@ -41,3 +41,11 @@ pub fn play(gym: &mut Gym, policy: &str, case: usize, seed: Seed) -> (EpisodeLog
 pub fn gym(n: u64) -> Gym {
     Gym::new(cases(n), EnvConfig::default())
 }
+
+/// How much of a promise is tried: `small` on any day, `full` where BEDSIDE_FULL is set. Printed, since a promise is worth
+/// its size.
+pub fn size(what: &str, small: usize, full: usize) -> usize {
+    let n = if std::env::var_os("BEDSIDE_FULL").is_some() { full } else { small };
+    println!("{n} {what} (BEDSIDE_FULL=1: {full})");
+    n
+}

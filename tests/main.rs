@@ -1,8 +1,18 @@
 //! Promises that cross crates, a module each. Names are sentences; `README.md` says how to run them.
+//!
+//! Sizes are small enough for every day; `BEDSIDE_FULL=1` runs the whole, and each test prints the size it ran at.
 
 mod cli;
 mod clinicians;
+mod compile_fail;
 mod conformance;
 mod determinism;
 mod fixtures;
+mod fuzz;
 mod layering;
+mod leaks;
+mod persona;
+mod promises;
+mod sources;
+mod splits;
+mod switches;
