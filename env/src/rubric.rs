@@ -104,6 +104,9 @@ pub struct Findings {
     pub concluded: bool,
     /// Place of the right diagnosis in the conclusion, from 1.
     pub diagnosis_at: Option<u32>,
+    /// The record does not state the diagnosis, so none is right or wrong.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub diagnosis_unstated: bool,
     /// Only part of a consultation was judged.
     pub fragment: bool,
 }

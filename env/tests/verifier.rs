@@ -14,7 +14,7 @@ use bedside_env::verifier::{EmbeddedScorer, Scorer, judge};
 use bedside_env::world::EpisodeLog;
 use bedside_env::{Action, Digest, Env, EnvConfig, Gym, ResetOptions};
 use bedside_records::kb::{Generator, KnowledgeBase, Population};
-use bedside_records::{Access, FactId, Topic};
+use bedside_records::{Access, Diagnosis, FactId, Topic};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -129,6 +129,31 @@ fn every_rubric_is_well_formed_and_no_two_cases_share_one() {
             assert!(seen.insert(Digest::of("rubric", &rubric)), "{}: seen before", case.record.id);
             let json = serde_json::to_string(&rubric).expect("plain data");
             assert_eq!(serde_json::from_str::<Rubric>(&json).expect("reads back"), rubric);
+        }
+    }
+}
+
+#[test]
+fn where_no_diagnosis_is_stated_none_is_asked_for_scored_or_punished() {
+    for case in cases(20) {
+        let mut record = case.record.clone();
+        record.diagnosis =
+            Diagnosis { name: String::new(), synonyms: vec![], icd10: None, condition: None, ..record.diagnosis };
+        let case = Case::new(record);
+        let told = weighty(&case, 8);
+        let s =
+            Script::new(&case, Persona::PLAIN).elicit(&told).conclude(&["gout", ""], "Rest, and come back if worse.");
+        let card = s.card();
+        assert!(
+            card.verdicts.iter().all(|v| !v.tags.iter().any(|t| t.contains("diagnosis") || t == "kind:management"))
+        );
+        let mut m = Metrics::default();
+        card.fill(&mut m);
+        assert_eq!((m.get("diagnosis_top1"), m.get("diagnosis_top5")), (None, None));
+        assert!(m.get("score").is_some());
+        let scorer = EmbeddedScorer::default();
+        for rubric in [scorer.rubric(&case, &Persona::PLAIN, &[]), scorer.rubric(&case, &Persona::PLAIN, &s.events)] {
+            assert_eq!(lint(&rubric), Vec::<String>::new());
         }
     }
 }

@@ -100,7 +100,7 @@ const DEMOGRAPHICS: &[Field] = &[
     Field("occupation", false, Parser::optional_text),
 ];
 const DIAGNOSIS: &[Field] = &[
-    Field("name", true, Parser::text),
+    Field("name", true, Parser::diagnosis_name),
     Field("synonyms", false, |p, v, at| p.list(v, at, Parser::text)),
     Field("icd10", false, Parser::optional_text),
     Field("condition", false, Parser::optional_text),
@@ -241,6 +241,13 @@ impl Parser {
         }
     }
 
+    /// `""` says that the source does not state the diagnosis; `relations` looks at what then hangs in the air.
+    fn diagnosis_name(&mut self, v: &Value, path: &str) {
+        if v.as_str() != Some("") {
+            self.text(v, path);
+        }
+    }
+
     fn optional_text(&mut self, v: &Value, path: &str) {
         if !v.is_null() {
             self.text(v, path);
@@ -301,8 +308,10 @@ impl Parser {
         self.list(v, path, |p, v, at| p.object(v, at, FACT));
     }
 
-    /// What no single field shows: ids used twice, ids that lead nowhere, access that contradicts category.
+    /// What no single field shows: ids used twice, ids that lead nowhere, access that contradicts category, other names of
+    /// a diagnosis that is not stated.
     fn relations(&mut self, record: &Value, path: &str) {
+        self.unstated_diagnosis(record.get("diagnosis"), path);
         let facts = record.get("facts").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         let mut first: BTreeMap<&str, usize> = BTreeMap::new();
         for (i, fact) in facts.iter().enumerate().take(MAX_FACTS + 1) {
@@ -334,6 +343,18 @@ impl Parser {
                     describe(&c["because"]),
                     "leave it out if no fact holds it",
                 );
+            }
+        }
+    }
+
+    fn unstated_diagnosis(&mut self, diagnosis: Option<&Value>, path: &str) {
+        let Some(d) = diagnosis.filter(|d| d.get("name").and_then(Value::as_str) == Some("")) else { return };
+        for key in ["synonyms", "icd10", "condition"] {
+            let held = d.get(key).filter(|v| !v.is_null() && v.as_array().is_none_or(|a| !a.is_empty()));
+            if let Some(v) = held {
+                let at = format!("{path}.diagnosis.{key}");
+                let hint = "write the diagnosis in `name`, or leave this empty where the source does not state one";
+                self.push(&at, "nothing, as `name` is empty", describe(v), hint);
             }
         }
     }

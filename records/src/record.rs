@@ -83,6 +83,7 @@ impl Demographics {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Diagnosis {
+    /// Empty where the source does not state what is wrong: such a case is played, but no diagnosis is right or wrong in it.
     pub name: String,
     /// Wordings accepted as the same diagnosis.
     #[serde(default)]
@@ -95,6 +96,13 @@ pub struct Diagnosis {
     /// Other conditions a careful doctor would consider, most likely first.
     #[serde(default)]
     pub differential: Vec<String>,
+}
+
+impl Diagnosis {
+    /// Whether the source says what is wrong; where it does not, nothing that hangs on the diagnosis is scored.
+    pub fn is_stated(&self) -> bool {
+        !self.name.trim().is_empty()
+    }
 }
 
 /// A treatment this patient must not be given, and why.

@@ -69,9 +69,13 @@ fn a_parent_speaks_for_a_child() {
 }
 
 #[test]
-fn mediq_keeps_questions_that_ask_for_the_diagnosis() {
+fn mediq_takes_an_answer_for_the_diagnosis_only_where_it_is_a_condition() {
     let report = import("mediq", &[fixture!("mediq.jsonl")]);
-    assert_eq!((report.records.len(), report.rejected[0].0.as_str()), (1, "2"));
+    assert_eq!((report.records.len(), report.rejected[0].0.as_str()), (3, "2"));
+    let named: Vec<&str> = report.records.iter().map(|r| r.diagnosis.name.as_str()).collect();
+    assert_eq!(named, ["Diabetic neuropathy", "", "Acute gouty arthritis"]);
+    let open = &report.records[1].diagnosis;
+    assert!(!open.is_stated() && open.synonyms.is_empty() && open.differential.is_empty());
     let r = &report.records[0];
     holds(r, Hpi, Present, "I've had burning pain in my feet.");
     holds(r, Exam, Present, "Blood pressure is 132/80 mm Hg.");

@@ -60,6 +60,18 @@ fn every_error_is_reported_with_its_path_and_a_hint() {
 }
 
 #[test]
+fn a_diagnosis_may_be_unstated_but_then_has_no_other_name_either() {
+    let mut v = example();
+    v["diagnosis"] = json!({"name": "", "differential": ["Angina"]});
+    assert!(!parse_records("case.json", &v.to_string()).unwrap()[0].diagnosis.is_stated());
+    v["diagnosis"] = json!({"name": "", "synonyms": ["Gout"], "icd10": "M10", "condition": "gout"});
+    let at: Vec<String> = errors(&v).into_iter().map(|(p, _)| p).collect();
+    assert_eq!(at, ["$.diagnosis.synonyms", "$.diagnosis.icd10", "$.diagnosis.condition"]);
+    v["diagnosis"] = json!({"name": "  "});
+    assert_eq!(errors(&v)[0].0, "$.diagnosis.name");
+}
+
+#[test]
 fn a_misspelt_field_is_answered_with_the_right_one() {
     let mut v = example();
     v["facts"][0]["statment"] = v["facts"][0]["statement"].take();

@@ -27,7 +27,7 @@ fn read(dir: &Path, names: &[&str]) -> Vec<SourceFile> {
 /// format, files, cases that must at least come through, share of the narrative that must be covered
 const SOURCES: &[(&str, &[&str], usize, f64)] = &[
     ("agentclinic", &["agentclinic/agentclinic_medqa.jsonl"], 30, 0.95),
-    ("mediq", &["mediq/imedqa.jsonl"], 7, 0.95),
+    ("mediq", &["mediq/imedqa.jsonl"], 50, 0.95),
     (
         "ddxplus",
         &["ddxplus/release_evidences.json", "ddxplus/release_conditions.json", "ddxplus/patients.csv"],
@@ -37,11 +37,11 @@ const SOURCES: &[(&str, &[&str], usize, f64)] = &[
     (
         "aci_bench",
         &["aci_bench/sections.jsonl", "aci_bench/train_metadata.csv", "aci_bench/valid_metadata.csv"],
-        70,
+        84,
         0.95,
     ),
-    ("primock57", &["primock57/consultations.jsonl"], 30, 0.95),
-    ("medrbench", &["medrbench/treatment.json"], 80, 0.95),
+    ("primock57", &["primock57/consultations.jsonl"], 40, 0.95),
+    ("medrbench", &["medrbench/treatment.json"], 96, 0.95),
     ("phenopackets", &["phenopackets/phenopackets.jsonl.gz"], 1_400, 0.95),
     (
         "fhir",

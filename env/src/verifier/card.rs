@@ -68,7 +68,7 @@ impl Scorecard {
         let f = &self.found;
         let top = |within: u32| {
             let right = f.diagnosis_at.is_some_and(|at| at <= within);
-            (f.concluded || !f.fragment).then_some(if right { 1.0 } else { 0.0 })
+            (!f.diagnosis_unstated && (f.concluded || !f.fragment)).then_some(if right { 1.0 } else { 0.0 })
         };
         let coverage = (f.weight_available > 0).then(|| f64::from(f.weight) / f64::from(f.weight_available));
         let mut set = |key: &str, value| {

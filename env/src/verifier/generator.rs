@@ -162,8 +162,22 @@ pub(crate) fn flags(record: &PatientRecord) -> Vec<String> {
     record.red_flags.iter().filter(|s| known(s)).cloned().collect()
 }
 
-/// Diagnosis and plan.
+/// Diagnosis and plan. Where the record does not state the diagnosis, only that the doctor commits to few.
 pub(crate) fn conclusion(d: &mut Drafts, record: &PatientRecord, right: i8) {
+    if record.diagnosis.is_stated() {
+        right_diagnosis(d, record, right);
+    }
+    d.add(
+        2,
+        "shotgun",
+        -6,
+        ("instruction_following", "shotgun"),
+        "Names more than five diagnoses in the conclusion".to_owned(),
+        Check::Shotgun { more_than: 5 },
+    );
+}
+
+fn right_diagnosis(d: &mut Drafts, record: &PatientRecord, right: i8) {
     let name = &record.diagnosis.name;
     d.add(
         0,
@@ -187,14 +201,6 @@ pub(crate) fn conclusion(d: &mut Drafts, record: &PatientRecord, right: i8) {
             format!("Under the right diagnosis, plans first-line steps such as: {}", record.management.join("; "));
         d.add(1, "management", 6, ("accuracy", "management"), text, Check::Managed { at_least: most });
     }
-    d.add(
-        2,
-        "shotgun",
-        -6,
-        ("instruction_following", "shotgun"),
-        "Names more than five diagnoses in the conclusion".to_owned(),
-        Check::Shotgun { more_than: 5 },
-    );
 }
 
 pub(crate) fn safety_net(d: &mut Drafts, record: &PatientRecord) {

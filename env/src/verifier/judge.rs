@@ -26,6 +26,10 @@ pub fn judge(rubric: &Rubric, case: &Case, events: &[Event], after: u32) -> Scor
                     let why = "it has no program; it needs a judge that reads".to_owned();
                     (Outcome::Unjudged(why.clone()), Vec::new(), why)
                 }
+                Some(check) if needs_truth(check) && !case.record.diagnosis.is_stated() => {
+                    let why = "the record does not state the diagnosis".to_owned();
+                    (Outcome::Unjudged(why.clone()), Vec::new(), why)
+                }
                 Some(check) => match decide(check, &scene) {
                     Ok((evidence, why)) => (Outcome::Met, evidence, why),
                     Err(why) => (Outcome::Unmet, Vec::new(), why),
@@ -41,6 +45,11 @@ pub fn judge(rubric: &Rubric, case: &Case, events: &[Event], after: u32) -> Scor
         found: scene.findings(after > 0),
         clip: true,
     }
+}
+
+/// Cannot be judged without knowing what is wrong.
+fn needs_truth(check: &Check) -> bool {
+    matches!(check, Check::Diagnosed { .. } | Check::Misdiagnosed | Check::Managed { .. })
 }
 
 /// Manners and form count only for a doctor who found something out.

@@ -255,6 +255,15 @@ mod tests {
     }
 
     #[test]
+    fn no_text_names_a_diagnosis_that_is_not_stated() {
+        let n = names("", &[]);
+        for no in ["", " ", "gout", "acute", "unknown", "diagnosis not stated"] {
+            assert!(!n.accept(no), "{no:?}");
+        }
+        assert_eq!(place(&n, &["gout".to_owned(), String::new()]), (None, 1));
+    }
+
+    #[test]
     fn another_conditions_name_is_not_a_longer_wording_of_this_one() {
         let kb = KnowledgeBase::builtin();
         for c in kb.conditions() {

@@ -96,8 +96,10 @@ pub fn fragment(case: &Case, persona: &Persona, events: &[Event], turns: u32) ->
     } else {
         conclusion(&mut d, record, 10);
         safety_net(&mut d, record);
-        let text = format!("Puts another diagnosis than {} first", record.diagnosis.name);
-        d.add(0, "misdiagnosis", -8, ("accuracy", "misdiagnosis"), text, Check::Misdiagnosed);
+        if record.diagnosis.is_stated() {
+            let text = format!("Puts another diagnosis than {} first", record.diagnosis.name);
+            d.add(0, "misdiagnosis", -8, ("accuracy", "misdiagnosis"), text, Check::Misdiagnosed);
+        }
         manners(&mut d, persona);
     }
     if !s.last && !s.open.is_empty() {

@@ -182,6 +182,7 @@ impl<'a> Scene<'a> {
             weight_available: unasked.map(|f| u32::from(f.weight)).sum(),
             concluded: self.assessment.is_some(),
             diagnosis_at: self.assessment.as_ref().and_then(|a| a.right_at),
+            diagnosis_unstated: !self.case.record.diagnosis.is_stated(),
             fragment,
         }
     }

@@ -1,13 +1,16 @@
 //! ACI-Bench: notes of ambulatory visits. `sections.jsonl` holds a note cut into sections; the CSV holds notes whole, with
 //! names and ages in the metadata file beside it.
 
+use super::ailment::is_condition;
 use super::case::{Case, Source, demographics_of};
 use super::narrative::Section;
 use super::narrative::cut::sentences;
 use super::{ImportReport, Importer, SourceFile, json_values, text_at};
 use crate::fact::Category;
 use crate::record::{Demographics, Sex};
+use regex::Regex;
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 pub(super) struct AciBench;
 static SOURCE: Source = Source { format: "aci_bench", licence: "CC BY 4.0", version: 1 };
@@ -211,9 +214,13 @@ fn assessed(plan: &str) -> Option<String> {
             "she ",
             "he ",
         ];
-        if words > 0 && words <= 10 && !told.iter().any(|t| l.contains(t) && (t.len() > 3 || l.starts_with(t))) {
+        if words > 0 && words <= 12 && !told.iter().any(|t| l.contains(t) && (t.len() > 3 || l.starts_with(t))) {
             return Some(first.split(", ").next().unwrap_or(first).to_owned());
         }
     }
-    None
+    // "The patient presents today with newly diagnosed melanoma."
+    static NAMED: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(r"(?i)\b(?:newly|recently) diagnosed (?:with )?([a-z][a-z' -]{3,60})").ok());
+    let named = NAMED.as_ref()?.captures(plan)?.get(1)?.as_str().trim();
+    is_condition(named).then(|| named.to_owned())
 }

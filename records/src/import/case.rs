@@ -131,6 +131,9 @@ impl Case {
         {
             return Err("no history the patient could tell".into());
         }
+        if facts.len() < if self.diagnosis.is_stated() { FEWEST } else { FEWEST_UNSTATED } {
+            return Err(format!("with {} facts there is too little to find out", facts.len()));
+        }
         let chief_complaint = self.chief_complaint(&facts)?;
         let coverage = self.coverage();
         let red_flags = condition.map(|c| c.red_flags.clone()).unwrap_or_else(|| {
@@ -270,6 +273,10 @@ impl Case {
     }
 }
 
+/// Facts without which there is nothing to find out; where no diagnosis rewards it, more are wanted.
+const FEWEST: usize = 3;
+const FEWEST_UNSTATED: usize = 5;
+
 /// Findings that must not be missed whatever the case.
 const ALARMS: &[&str] = &[
     "chest_pain",
@@ -327,7 +334,7 @@ pub(super) fn slug(s: &str) -> String {
     out.trim_end_matches('_').to_owned()
 }
 
-fn described(name: &str) -> Diagnosis {
+pub(super) fn described(name: &str) -> Diagnosis {
     let name = one_line(name.trim().trim_end_matches('.'));
     // "Dumping syndrome (rapid gastric emptying)" is two names.
     let mut synonyms = Vec::new();
@@ -348,6 +355,11 @@ fn normal(s: &str) -> String {
         .split_whitespace()
         .collect::<Vec<_>>()
         .join(" ")
+}
+
+/// Whether the knowledge base holds this condition.
+pub(super) fn has_entry(d: &Diagnosis) -> bool {
+    d.is_stated() && condition_of(d).is_some()
 }
 
 fn condition_of(d: &Diagnosis) -> Option<&'static Condition> {

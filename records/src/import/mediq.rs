@@ -1,9 +1,13 @@
-//! MediQ: an exam vignette sentence by sentence. Only questions that ask for the diagnosis make a case.
+//! MediQ: an exam vignette sentence by sentence. The answer is the diagnosis only where the question asks for one; other
+//! vignettes are cases whose diagnosis is not stated.
 
+use super::ailment::is_condition;
 use super::case::{Case, Source, demographics_of};
 use super::narrative::Section;
 use super::{ImportReport, Importer, SourceFile, json_values, text_at};
 use crate::record::Sex;
+use regex::Regex;
+use std::sync::LazyLock;
 
 pub(super) struct MediQ;
 static SOURCE: Source = Source { format: "mediq", licence: "CC BY 4.0", version: 1 };
@@ -41,24 +45,21 @@ impl Importer for MediQ {
     }
 }
 
-/// Whether the answer to this question is what the patient has.
+/// Whether the answer to this question may be what the patient has.
 fn asks_for_diagnosis(question: &str) -> bool {
+    static YES: LazyLock<Option<Regex>> = LazyLock::new(|| {
+        Regex::new(concat!(
+            r"(?i)\bdiagnos[ie]s\b|what does (?:this|the) patient have",
+            r"|most likely (?:underlying )?(?:cause|explanation|condition|disorder|disease|etiology|aetiology)",
+            r"|underlying (?:condition|disorder|disease|cause)",
+            r"|(?:condition|disorder|disease|defect|syndrome)s? (?:is|are|would be|could be|could|would|does|most|likely)\b",
+            r"|(?:cause|explanation) of (?:this|the|his|her|their) ",
+            r"|responsible for (?:this|the|his|her) |consistent with (?:this|the) patient|explains? (?:this|the) patient",
+            r"|which of the following (?:\w+ )?(?:conditions|disorders|diseases|syndromes|infections|defects)\b"
+        ))
+        .ok()
+    });
     let q = question.to_lowercase();
-    let yes = [
-        "diagnosis",
-        "what does this patient have",
-        "most likely cause",
-        "likely responsible for this patient.s presentation",
-        "most likely explanation for",
-        "explains this patient",
-        "most likely underlying cause",
-        "disorders is most consistent",
-        "conditions is most likely",
-        "which of the following conditions",
-        "most likely condition",
-        "disorder is most",
-        "consistent with this patient",
-    ];
     let no = [
         "pathogens",
         "mechanism",
@@ -67,7 +68,7 @@ fn asks_for_diagnosis(question: &str) -> bool {
         "tests ",
         "next step",
         "enzyme",
-        "mutation",
+        "mutat",
         "confirm",
         "organism",
         "structure",
@@ -75,16 +76,22 @@ fn asks_for_diagnosis(question: &str) -> bool {
         "culture",
         "vector",
         "complication",
+        "increased risk",
+        "associated with which",
     ];
-    yes.iter().any(|y| q.contains(y)) && !no.iter().any(|n| q.contains(n))
+    YES.as_ref().is_some_and(|r| r.is_match(&q)) && !no.iter().any(|n| q.contains(n))
+}
+
+/// The question proper: what stands before it are more of the case's results.
+fn last_sentence(question: &str) -> &str {
+    let q = question.trim().trim_matches('"');
+    q.rsplit(" | ").next().unwrap_or(q)
 }
 
 fn one(v: &serde_json::Value, id: &str) -> Result<Case, String> {
-    let question = text_at(v, &["question"]).unwrap_or_default();
-    if !asks_for_diagnosis(question) {
-        return Err("its question does not ask for a diagnosis, so what the patient has is not known".into());
-    }
+    let question = last_sentence(text_at(v, &["question"]).unwrap_or_default());
     let answer = text_at(v, &["answer"]).filter(|a| !a.trim().is_empty()).ok_or("no answer")?;
+    let stated = asks_for_diagnosis(question) && is_condition(answer);
     let lines: Vec<&str> =
         v.get("context").and_then(|c| c.as_array()).into_iter().flatten().filter_map(|x| x.as_str()).collect();
     if lines.is_empty() {
@@ -107,8 +114,12 @@ fn one(v: &serde_json::Value, id: &str) -> Result<Case, String> {
     if who.sex == Sex::Unknown {
         who.sex = demographics_of(&patient("gender")).sex;
     }
-    let mut case = Case::new(&SOURCE, id, who, answer);
-    if let Some(options) = v.get("options").and_then(|o| o.as_object()) {
+    if who.age_months.is_none() && who.sex == Sex::Unknown {
+        return Err("it is about no patient".into());
+    }
+    let mut case = Case::new(&SOURCE, id, who, if stated { answer } else { "" });
+    // The other options of any other question are no diagnoses.
+    if let Some(options) = v.get("options").and_then(|o| o.as_object()).filter(|_| stated) {
         case.diagnosis.differential = options
             .values()
             .filter_map(|o| o.as_str())

@@ -67,7 +67,7 @@ fn one(v: &Value, id: &str) -> Result<Case, String> {
         .or_else(|| body("final").and_then(|b| diagnosed(&b, true)))
         .or_else(|| rare(v))
         .or_else(|| body("final").and_then(|b| diagnosed(&b, false).or_else(|| first_named(&b))))
-        .ok_or("no diagnosis is stated")?;
+        .unwrap_or_default();
     let who = body("patient").unwrap_or_default();
     let mut case = Case::new(&SOURCE, id, demographics_of(&who.replace("Age:", "age").replace('\n', " ")), &diagnosis);
     for d in v.get("checked_rare_disease").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {

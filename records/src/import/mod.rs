@@ -2,6 +2,7 @@
 
 mod aci_bench;
 mod agentclinic;
+mod ailment;
 mod bedside;
 mod case;
 mod ddxplus;

@@ -44,7 +44,7 @@ impl Importer for PriMock57 {
 
 /// A head at the start of a line, and the rest of the line.
 static HEAD: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(?i)^\s*(pmhx?|past medical (?:history|hx)|dhx?|drug (?:history|hx)|meds|medications?|nkda|allerg(?:y|ies)|fhx?|family (?:history|hx)|shx?|social (?:history|hx)|pshx?|imp(?:ression)?|diagnosis|dx|plan|ice|hpc|pc|hx|history|o/e|examination|ros|advice|mx|management|differential|ddx)\b\s*[#:\-–,]*\s*(.*)$").ok()
+    Regex::new(r"(?i)^\s*(pmhx?|past medical (?:history|hx)|dhx?|drug (?:history|hx)|meds|medications?|nkda|allerg(?:y|ies)|fhx?|family (?:history|hx)|shx?|social (?:history|hx)|pshx?|imp(?:ression)?|diagnosis|dx|plan|treatment|ice|hpc|pc|hx|history|o/e|examination|ros|advice|mx|management|differential|ddx)\b\s*[#:\-–,]*\s*(.*)$").ok()
 });
 
 fn one(v: &serde_json::Value, id: &str) -> Result<Case, String> {
@@ -79,7 +79,7 @@ fn one(v: &serde_json::Value, id: &str) -> Result<Case, String> {
                 impression.get_or_insert_with(|| rest.to_owned());
                 Some(None)
             }
-            "plan" | "advice" | "mx" | "management" | "differential" | "ddx" => {
+            "plan" | "treatment" | "advice" | "mx" | "management" | "differential" | "ddx" => {
                 if impression.is_none() && rest.to_lowercase().contains("likely") {
                     impression = rest.split_once(" is ").map(|(_, d)| d.to_owned());
                 }
@@ -102,7 +102,7 @@ fn one(v: &serde_json::Value, id: &str) -> Result<Case, String> {
             }
         }
     }
-    let first = impression.as_deref().and_then(clean_impression).ok_or("its note states no impression")?;
+    let first = impression.as_deref().and_then(clean_impression).unwrap_or_default();
     let talk: String = v
         .get("dialogue")
         .and_then(|d| d.as_array())
