@@ -48,10 +48,10 @@ fn the_finding_names_the_episode_and_its_event() {
     store.values_mut()[1][100] ^= 4;
     let report = verify_store(&store, 1);
     let found = &report.findings[0];
-    assert_eq!((found.episode, found.event, found.fault), (Some(ids[0]), Some(2), Fault::Damaged));
+    assert_eq!((found.episode, found.event, found.fault), (Some(ids[0]), Some(3), Fault::Damaged));
     assert_eq!(report.findings.len(), 1, "{:?}", report.findings);
     let first = all.iter().find(|r| r.episode() == ids[0]).expect("recorded");
-    assert!(matches!(first.log.events[2], Event::ActionTaken { turn: 1, .. }));
+    assert!(matches!(first.log.events[3], Event::ActionTaken { turn: 1, .. }));
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn lost_chunks_lost_heads_and_lost_episodes_are_told_apart() {
     let all = recordings(3);
     let id = all[0].episode();
     let whole = filled_mem(&all);
-    for (from, fault, event) in [(0, Fault::Missing, Some(0)), (1, Fault::Torn, Some(2))] {
+    for (from, fault, event) in [(0, Fault::Missing, Some(0)), (1, Fault::Torn, Some(3))] {
         let mut store = whole.clone();
         store.lose(id, from);
         let report = verify_store(&store, 2);

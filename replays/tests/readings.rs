@@ -63,7 +63,7 @@ fn a_unit_that_changed_behind_its_version_is_named_with_episode_event_and_field(
     changed.interpreter = Arc::new(Deaf);
     let replayed = replay_all(&log, &ReplayConfig::new(Mode::ReExecute, changed)).expect("read");
     let Outcome::Diverged(d) = &replayed[0].outcome else { panic!("{:?}", replayed[0].outcome) };
-    assert_eq!((d.event, d.name.as_str()), (3, "utterance_understood"));
+    assert_eq!((d.event, d.name.as_str()), (4, "utterance_understood"));
     assert!(d.field.starts_with("/utterance_understood/"), "{d}");
     assert!(d.likely_cause.contains("Interpreter"), "{d}");
     assert_ne!(d.logged, d.replayed);

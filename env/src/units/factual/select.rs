@@ -300,7 +300,7 @@ impl Selecting<'_, '_> {
             let (a, b) = (f.topic.subject.as_str(), asked.topic.subject.as_str());
             f.polarity == Polarity::Present && self.tellable(*ix) && (excludes(a, b) || excludes(b, a))
         });
-        instead.map_or(hits, |ix| vec![ix])
+        instead.map_or(hits, |ix| vec![only, ix])
     }
 
     /// Facts of the record's own wording that hold a whole phrase for the topic.
