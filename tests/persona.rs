@@ -128,15 +128,18 @@ fn what_is_told_is_the_records_own_and_its_wording_is_the_personas() {
     let shared: Arc<Vec<Arc<Case>>> = cases(3);
     let mut gym = Gym::new(shared.clone(), EnvConfig { scorer: None, ..EnvConfig::default() });
     for (i, case) in shared.iter().enumerate() {
-        let (mut wordings, mut facts) = (BTreeSet::new(), BTreeMap::new());
+        let (mut wordings, mut facts) = (BTreeMap::new(), BTreeMap::new());
         for persona in personas() {
-            let events = interview(&mut gym, i, persona);
-            wordings.insert(exchanges(&events).values().map(|x| x.reply.clone()).collect::<Vec<_>>());
-            for f in exchanges(&events).values().flat_map(|x| x.told.clone()) {
+            let exchanges = exchanges(&interview(&mut gym, i, persona));
+            let said: Vec<String> = exchanges.values().map(|x| x.reply.clone()).collect();
+            wordings.entry(persona.mbti).or_insert_with(BTreeSet::new).insert(said);
+            for f in exchanges.into_values().flat_map(|x| x.told) {
                 *facts.entry(f).or_insert(0) += 1;
             }
         }
-        assert!(wordings.len() >= 24, "{}: {} ways to say it", case.record.id, wordings.len());
+        assert!(wordings.values().all(|w| w.len() == 3), "{}: two styles sound alike", case.record.id);
+        let all: BTreeSet<&Vec<String>> = wordings.values().flatten().collect();
+        assert!(all.len() >= 12, "{}: 48 personas have {} ways to say it", case.record.id, all.len());
         // Readiness differs between personas; what a plain question asks for is told by most of them.
         let most = facts.values().filter(|n| **n >= 40).count();
         assert!(most >= 4 && !facts.is_empty(), "{}: {facts:?}", case.record.id);

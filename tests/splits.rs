@@ -42,7 +42,10 @@ fn adding_cases_moves_none() {
 #[test]
 fn splits_are_fixed_by_name_and_have_their_shares() {
     // Written down once: a changed hash or prefix would move every case of every published run.
-    assert_eq!(["a", "b", "c", "d", "e"].map(Split::of_id), [Split::Train; 5]);
+    let of = |ids: &[&str]| ids.iter().map(|i| Split::of_id(i)).collect::<Vec<_>>();
+    assert_eq!(of(&["a", "b", "c", "d", "e"]), [Split::Train; 5]);
+    assert_eq!(of(&["case-2", "case-5", "case-20"]), [Split::Validation; 3]);
+    assert_eq!(of(&["case-30", "case-35", "case-44"]), [Split::HeldOut; 3]);
     let count = |which| (0..10_000).filter(|i| Split::of_id(&format!("case-{i}")) == which).count();
     for (which, share) in [(Split::Train, 8_000), (Split::Validation, 1_000), (Split::HeldOut, 1_000)] {
         assert!(count(which).abs_diff(share) < 200, "{which:?}: {}", count(which));

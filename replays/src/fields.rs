@@ -4,12 +4,17 @@ use serde::Serialize;
 
 /// Path and both values of the first field that differs, in the order of the first value's fields.
 pub fn first_difference<T: Serialize>(a: &T, b: &T) -> (String, String, String) {
-    let (a, b) = (serde_json::json!(a), serde_json::json!(b));
+    let (a, b) = (tree(a), tree(b));
     let mut path = String::new();
     match differ(&a, &b, &mut path) {
         Some((x, y)) => (if path.is_empty() { "/".to_owned() } else { path }, x, y),
         None => ("/".to_owned(), short(&a), short(&b)),
     }
+}
+
+/// A value as JSON. What JSON's numbers cannot hold (a fork names its parent in 128 bits) is compared as its text.
+fn tree<T: Serialize>(v: &T) -> serde_json::Value {
+    serde_json::to_value(v).unwrap_or_else(|_| serde_json::to_string(v).unwrap_or_else(|e| e.to_string()).into())
 }
 
 fn differ(a: &serde_json::Value, b: &serde_json::Value, path: &mut String) -> Option<(String, String)> {

@@ -6,6 +6,7 @@ use bedside_env::{Action, DoctorTurn, EnvConfig};
 use bedside_replays::golden::{check, parse, regenerate};
 use bedside_replays::transcript::{action_line, parse_action};
 use proptest::prelude::*;
+use std::collections::BTreeSet;
 
 #[test]
 fn golden_playthroughs_are_as_they_were_and_none_is_missing() {
@@ -16,6 +17,21 @@ fn golden_playthroughs_are_as_they_were_and_none_is_missing() {
     }
     let wrong = check(&golden_folder(), &config).expect("readable");
     assert!(wrong.is_empty(), "{}\nhint: BEDSIDE_REGENERATE=1 cargo test -p bedside-replays golden", wrong.join("\n"));
+}
+
+#[test]
+fn every_scripted_doctor_has_a_playthrough_beside_the_hand_written_ones() {
+    let names = |folder: std::path::PathBuf, extension: &str| -> BTreeSet<String> {
+        let files = std::fs::read_dir(folder).expect("a folder").map(|f| f.expect("a file").path());
+        let ours = files.filter(|p| p.extension().is_some_and(|e| e == extension));
+        ours.filter_map(|p| Some(p.file_stem()?.to_string_lossy().into_owned())).collect()
+    };
+    let told = names(golden_folder(), "txt");
+    assert_eq!(told.len(), 8, "{told:?}");
+    assert_eq!(told, names(golden_folder().join("records"), "json"), "a record of its own each");
+    for doctor in ["checklist", "information-gain", "random", "oracle", "probe-injection"] {
+        assert!(told.contains(&format!("golden-{doctor}")), "{doctor}: {told:?}");
+    }
 }
 
 #[test]
