@@ -42,14 +42,15 @@ impl<R: BufRead + Send, W: Write + Send> Human<R, W> {
         self.show(o).map_err(failed)?;
         loop {
             write!(self.output, "  doctor> ").and_then(|()| self.output.flush()).map_err(failed)?;
-            let mut line = String::new();
-            if self.input.read_line(&mut line).map_err(failed)? == 0 {
+            // Bytes that are no UTF-8 are shown as such, and do not end the visit.
+            let mut bytes = Vec::new();
+            if self.input.read_until(b'\n', &mut bytes).map_err(failed)? == 0 {
                 return Err(PolicyError {
                     message: "the input ended".to_owned(),
                     hint: "the consultation was left open".to_owned(),
                 });
             }
-            match parse(line.trim()) {
+            match parse(String::from_utf8_lossy(&bytes).trim()) {
                 Ok(action) => return Ok(action),
                 Err(say) => writeln!(self.output, "{say}").map_err(failed)?,
             }
