@@ -7,7 +7,7 @@ use super::source::{MOST, Source, within};
 use bedside::env::probe;
 use bedside::leaks::{unearned, with_canaries};
 use bedside::prelude::*;
-use bedside::records::{DeidOptions, deid};
+use bedside::records::{Aspect, DeidOptions, deid};
 use bedside::stats::wilson;
 use serde::Deserialize;
 use serde_json::json;
@@ -245,10 +245,30 @@ fn understand(rows: &[Row]) -> Result<ExitCode, Fail> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Whether a topic is among the labels: `chest_pain/onset` answers to itself, and to its subject or aspect alone.
+/// Whether a topic is among the labels, by the rule of env/LABELS.md: `cough/onset` is right where `onset` is, and where `cough`
+/// is if no label is an aspect. A site or test answers with and without its kind in front.
 fn topic_in(topic: &str, labels: &[String]) -> bool {
-    let parts = topic.split_once('/').map_or((topic, topic), |(subject, aspect)| (subject, aspect));
-    labels.iter().any(|l| l == topic || l == parts.0 || l == parts.1)
+    let has = |word: &str| labels.iter().any(|l| l == word);
+    let aspects = labels.iter().any(|l| l.parse::<Aspect>().is_ok());
+    match topic.split_once('/') {
+        _ if has(topic) => true,
+        Some((subject, aspect)) => has(aspect) || !aspects && has(subject),
+        None => topic.split_once(':').is_some_and(|(kind, name)| matches!(kind, "exam" | "test") && has(name)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn topics_are_judged_as_the_label_guide_says() {
+        let right =
+            |topic: &str, labels: &[&str]| topic_in(topic, &labels.iter().map(|l| l.to_string()).collect::<Vec<_>>());
+        assert!(right("cough/onset", &["onset", "duration"]) && right("cough/onset", &["cough"]));
+        assert!(right("*", &["*"]) && right("exam:chest", &["chest"]) && right("exam:chest", &["exam:chest"]));
+        assert!(!right("cough/onset", &["cough", "severity"]) && !right("fever", &["*"]) && !right("*", &["fever"]));
+    }
 }
 
 /// Each utterance against many cases, alone and twice more after it was said: what reaches the observation unearned is a leak.
