@@ -68,7 +68,11 @@ pub fn parse(line: &str) -> Result<Action, &'static str> {
         "/test" if !rest.is_empty() => Ok(Action::OrderTest(rest.to_owned())),
         "/diagnose" if !rest.is_empty() => {
             let (names, plan) = rest.split_once('|').unwrap_or((rest, ""));
-            let differential = names.split(';').map(|n| n.trim().to_owned()).filter(|n| !n.is_empty()).collect();
+            let differential: Vec<_> =
+                names.split(';').map(|n| n.trim().to_owned()).filter(|n| !n.is_empty()).collect();
+            if differential.is_empty() {
+                return Err(HELP);
+            }
             Ok(Action::Conclude { differential, plan: plan.trim().to_owned() })
         }
         "/quit" => Ok(Action::say("I have to stop here. Goodbye.")),
@@ -102,5 +106,6 @@ mod tests {
             Action::Conclude { differential: vec!["gout".into(), "septic arthritis".into()], plan: "rest".into() };
         assert_eq!(parse("/diagnose gout; septic arthritis | rest"), Ok(both));
         assert!(parse("/exma chest").is_err());
+        assert!(parse("/diagnose ;; | rest").is_err());
     }
 }
