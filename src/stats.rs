@@ -45,7 +45,9 @@ pub fn wilson(successes: usize, n: usize) -> Option<Interval> {
     let centre = p + z * z / (2.0 * n_f);
     let spread = z * (p * (1.0 - p) / n_f + z * z / (4.0 * n_f * n_f)).sqrt();
     let scale = 1.0 + z * z / n_f;
-    Some(Interval { mean: p, lo: (centre - spread) / scale, hi: (centre + spread) / scale, n })
+    // Rounding must not carry a share out of its range.
+    let share = |x: f64| (x / scale).clamp(0.0, 1.0);
+    Some(Interval { mean: p, lo: share(centre - spread), hi: share(centre + spread), n })
 }
 
 #[cfg(test)]
@@ -67,5 +69,9 @@ mod tests {
         // 8 of 10: 0.490 to 0.943.
         let i = wilson(8, 10).expect("trials");
         assert!((i.lo - 0.4902).abs() < 1e-3 && (i.hi - 0.9433).abs() < 1e-3, "{i:?}");
+        for n in 1..300 {
+            let (none, all) = (wilson(0, n).expect("trials"), wilson(n, n).expect("trials"));
+            assert!(none.lo >= 0.0 && all.hi <= 1.0, "{n}: {none:?} {all:?}");
+        }
     }
 }

@@ -92,7 +92,7 @@ fn misuse_is_a_sentence_with_a_hint_and_exit_code_two() {
         (vec!["records", "list", "--records", nowhere], 3),
         (vec!["verify", nowhere], 3),
         (vec!["replay", nowhere], 3),
-        (vec!["probe", "aura", nowhere], 3),
+        (vec!["probe", "aura", nowhere], 2),
         (vec!["records", "list", "--split", "left"], 2),
     ] {
         let o = bedside(&args);
@@ -180,5 +180,135 @@ fn a_person_can_play_and_leave() {
     drop(stdin);
     let o = child.wait_with_output().expect("it ends");
     assert!(o.status.success(), "{}", text(&o.stderr));
+    assert!(text(&o.stdout).contains("Terminated(DiagnosisGiven) after 3 turns"), "{}", text(&o.stdout));
+}
+
+#[test]
+fn numbers_out_of_range_are_misuse_and_never_overflow() {
+    let huge = "18446744073709551615";
+    for args in [
+        vec!["run", "--cases", huge],
+        vec!["run", "--cases", "0"],
+        vec!["run", "--seeds", "0"],
+        vec!["run", "--max-turns", "0"],
+        vec!["run", "--max-turns", "4294967295"],
+        vec!["run", "--threads", "0"],
+        vec!["run", "--cases", "100000", "--seeds", "1000000"],
+        vec!["play", "--case", huge],
+        vec!["bench", "--seconds", "nan"],
+        vec!["bench", "--live", huge],
+        vec!["diff", "x", "y", "z", "--width", huge],
+        vec!["fork", "x", "--episode", "y", "--turn", "1", "--policy", "random", "--fragment", "4294967295"],
+        vec!["records", "generate", "--cases", "0", "--out", "x"],
+    ] {
+        if args.contains(&"100000") && cfg!(debug_assertions) {
+            continue; // Generating so many takes a while unoptimised.
+        }
+        let o = bedside(&args);
+        let error = text(&o.stderr);
+        assert_eq!(o.status.code(), Some(2), "{args:?}: {error}");
+        assert!(error.contains("error:") && !error.contains("panicked"), "{args:?}: {error}");
+    }
+}
+
+#[test]
+fn a_policy_named_twice_is_played_once() {
+    let once = bedside(&["run", "--policy", "random", "--cases", "2", "--json"]);
+    let twice = bedside(&["run", "--policy", "random, random", "--cases", "2", "--json"]);
+    assert_eq!(text(&once.stdout), text(&twice.stdout));
+}
+
+#[test]
+fn the_place_where_a_fork_leaves_its_parent_is_told() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let log = dir.path().join("log");
+    let log = log.to_str().expect("utf-8");
+    assert!(bedside(&["run", "--policy", "checklist", "--cases", "1", "--log", log]).status.success());
+    let replayed = bedside(&["replay", log, "--json"]);
+    let first = text(&replayed.stdout).lines().next().expect("a line").to_owned();
+    let first: serde_json::Value = serde_json::from_str(&first).expect("JSON");
+    let parent = first["episode"].as_str().expect("an id");
+    for turn in 0..4 {
+        let turn = turn.to_string();
+        let forked = bedside(&["fork", log, "--episode", parent, "--turn", &turn, "--policy", "random", "--json"]);
+        assert!(forked.status.success(), "{}", text(&forked.stderr));
+        let fork = last_json(&forked)["episode"].as_str().expect("an id").to_owned();
+        let diff = bedside(&["diff", log, parent, &fork, "--json"]);
+        assert_eq!(diff.status.code(), Some(1), "{}", text(&diff.stderr));
+        // The fork event holds the parent's id, which is too long for a JSON number.
+        assert!(
+            last_json(&diff)["first"]["right"].as_str().is_some_and(|r| r.contains(parent)),
+            "{}",
+            text(&diff.stdout)
+        );
+    }
+}
+
+/// Runs a probe on rows given as text.
+fn probe(what: &str, rows: &[u8]) -> Output {
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = dir.path().join("rows.jsonl");
+    std::fs::write(&file, rows).expect("writes");
+    bedside(&["probe", what, file.to_str().expect("utf-8"), "--cases", "1"])
+}
+
+#[test]
+fn probe_rows_that_cannot_be_judged_are_refused_with_their_line() {
+    for (what, rows) in [
+        ("gate", &b"{\"id\": 1, \"text\": \"x\"}\n"[..]),
+        ("gate", b"[{\"id\": 1, \"utterance\": \"x\"}]"),
+        ("gate", b"{\"id\": 1, \"utterance\": \"x\", \"ends\": \"diagnosys\"}"),
+        ("gate", b"{\"id\": 1, \"utterance\": \"x\", \"ends\": 7}"),
+        ("gate", b""),
+        ("understand", b"{\"id\": 1, \"acts\": [\"ask\"]}"),
+        ("inject", b"{\"id\": 1, \"class\": \"role\"}"),
+        ("deid", b"{\"id\": 1, \"utterance\": \"x\"}"),
+        ("deid", b"{\"id\": 1, \"text\": \"x\", \"spans\": [[5, 1, \"name\"]]}"),
+        ("deid", b"{\"id\": 1, \"text\": \"x\", \"spans\": [[0, 9, \"name\"]]}"),
+        ("deid", b"\x00\xff\xfe"),
+    ] {
+        let o = probe(what, rows);
+        let error = text(&o.stderr);
+        assert_eq!(o.status.code(), Some(3), "{what} {}: {error}", text(rows));
+        assert!(error.contains("error:") && error.contains("hint:") && !error.contains("panicked"), "{what}: {error}");
+    }
+}
+
+#[test]
+fn probe_rows_may_carry_a_byte_order_mark_nulls_numbers_and_lists_as_context() {
+    let rows = "\u{feff}{\"id\":1,\"utterance\":\"Any pain?\",\"ends\":null,\"context\":null,\"acts\":null}\r\n\r\n\
+                {\"id\":\"b\",\"utterance\":\"You have gout.\",\"ends\":true,\"context\":[{\"text\":\"Well?\"}]}\r\n";
+    let o = probe("gate", rows.as_bytes());
+    assert!(o.status.success(), "{}{}", text(&o.stdout), text(&o.stderr));
+    assert_eq!(last_json(&o)["accuracy"]["n"], 2);
+}
+
+#[test]
+fn a_wrong_reason_for_the_end_fails_the_gate_probe() {
+    let o = probe("gate", b"{\"id\": 1, \"utterance\": \"You have gout.\", \"ends\": \"farewell\"}");
+    assert_eq!((o.status.code(), last_json(&o)["wrong_reason"].as_u64()), (Some(1), Some(1)));
+}
+
+#[test]
+fn spans_over_letters_of_several_bytes_are_judged() {
+    let row = "{\"id\":1,\"text\":\"Seen by Dr. Zo\u{eb} M\u{fc}ller on 12 March 2020.\",\"spans\":[[12,22,\"name\"],[26,39,\"date\"]]}";
+    let o = probe("deid", row.as_bytes());
+    assert_eq!(last_json(&o)["recall"]["n"], 2, "{}{}", text(&o.stdout), text(&o.stderr));
+}
+
+#[test]
+fn bytes_that_are_no_text_do_not_end_a_visit() {
+    use std::io::Write as _;
+    let mut child = Command::new(binary())
+        .args(["play", "--max-turns", "4"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary runs");
+    let mut stdin = child.stdin.take().expect("piped");
+    stdin.write_all(b"\xff\xfe hello\nAny pain?\n/diagnose gout\n").expect("writes");
+    drop(stdin);
+    let o = child.wait_with_output().expect("it ends");
     assert!(text(&o.stdout).contains("Terminated(DiagnosisGiven) after 3 turns"), "{}", text(&o.stdout));
 }

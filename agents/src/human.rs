@@ -42,14 +42,15 @@ impl<R: BufRead + Send, W: Write + Send> Human<R, W> {
         self.show(o).map_err(failed)?;
         loop {
             write!(self.output, "  doctor> ").and_then(|()| self.output.flush()).map_err(failed)?;
-            let mut line = String::new();
-            if self.input.read_line(&mut line).map_err(failed)? == 0 {
+            // Bytes that are no UTF-8 are shown as such, and do not end the visit.
+            let mut bytes = Vec::new();
+            if self.input.read_until(b'\n', &mut bytes).map_err(failed)? == 0 {
                 return Err(PolicyError {
                     message: "the input ended".to_owned(),
                     hint: "the consultation was left open".to_owned(),
                 });
             }
-            match parse(line.trim()) {
+            match parse(String::from_utf8_lossy(&bytes).trim()) {
                 Ok(action) => return Ok(action),
                 Err(say) => writeln!(self.output, "{say}").map_err(failed)?,
             }
@@ -67,7 +68,11 @@ pub fn parse(line: &str) -> Result<Action, &'static str> {
         "/test" if !rest.is_empty() => Ok(Action::OrderTest(rest.to_owned())),
         "/diagnose" if !rest.is_empty() => {
             let (names, plan) = rest.split_once('|').unwrap_or((rest, ""));
-            let differential = names.split(';').map(|n| n.trim().to_owned()).filter(|n| !n.is_empty()).collect();
+            let differential: Vec<_> =
+                names.split(';').map(|n| n.trim().to_owned()).filter(|n| !n.is_empty()).collect();
+            if differential.is_empty() {
+                return Err(HELP);
+            }
             Ok(Action::Conclude { differential, plan: plan.trim().to_owned() })
         }
         "/quit" => Ok(Action::say("I have to stop here. Goodbye.")),
@@ -101,5 +106,6 @@ mod tests {
             Action::Conclude { differential: vec!["gout".into(), "septic arthritis".into()], plan: "rest".into() };
         assert_eq!(parse("/diagnose gout; septic arthritis | rest"), Ok(both));
         assert!(parse("/exma chest").is_err());
+        assert!(parse("/diagnose ;; | rest").is_err());
     }
 }

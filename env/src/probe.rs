@@ -11,7 +11,7 @@ pub struct Probed {
     pub acts: Vec<String>,
     /// Best first.
     pub categories: Vec<String>,
-    /// Best first; exam sites as `exam:site`, tests as `test:name`.
+    /// Best first; exam sites as `exam:site`, tests as `test:name`, `*` for a whole category.
     pub topics: Vec<String>,
     pub diagnoses: Vec<String>,
 }
@@ -49,6 +49,9 @@ pub fn words(u: &Understanding) -> Probed {
             RequestKind::History { topics, categories } => {
                 categories.iter().for_each(|c| add(|p| &mut p.categories, c.word().to_owned()));
                 topics.iter().for_each(|t| add(|p| &mut p.topics, t.to_string()));
+                if topics.is_empty() && !categories.is_empty() {
+                    add(|p| &mut p.topics, "*".to_owned());
+                }
             }
             RequestKind::Exam { site } => {
                 add(|p| &mut p.categories, Category::Exam.word().to_owned());

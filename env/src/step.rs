@@ -7,8 +7,25 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// Names one episode in logs; derived from what is played, never from a clock.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EpisodeId(pub u128);
+
+/// Text formats write the 32 digits, since JSON numbers cannot hold them; binary ones the number.
+impl Serialize for EpisodeId {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        if s.is_human_readable() { s.collect_str(self) } else { s.serialize_u128(self.0) }
+    }
+}
+
+impl<'de> Deserialize<'de> for EpisodeId {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        if d.is_human_readable() {
+            String::deserialize(d)?.parse().map_err(serde::de::Error::custom)
+        } else {
+            u128::deserialize(d).map(EpisodeId)
+        }
+    }
+}
 
 impl EpisodeId {
     /// The first half of a digest over the parts that make the episode what it is.

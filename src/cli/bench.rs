@@ -3,7 +3,7 @@
 use super::fail::Fail;
 use super::out;
 use super::run::config;
-use super::source::Source;
+use super::source::{MOST, Source, within};
 use bedside::env::{Ended, Event};
 use bedside::measure::{batch, engine, latencies, memory, quantile, timed};
 use bedside::prelude::*;
@@ -23,19 +23,25 @@ pub struct Args {
     #[command(flatten)]
     source: Source,
     /// Seconds a measurement
-    #[arg(long, default_value_t = 3.0)]
+    #[arg(long, default_value_t = 3.0, value_parser = seconds)]
     seconds: f64,
     /// Consultations alive at once in the memory measurement
-    #[arg(long, default_value_t = 20_000)]
+    #[arg(long, default_value_t = 20_000, value_parser = within::<usize>(1, 10 * MOST))]
     live: usize,
     /// Consultations stepped together
-    #[arg(long, default_value_t = 1_024)]
+    #[arg(long, default_value_t = 1_024, value_parser = within::<usize>(1, MOST))]
     slots: usize,
     /// Folder for the logs that are written; a temporary one by default, removed at the end
     #[arg(long)]
     dir: Option<PathBuf>,
     #[arg(long)]
     json: bool,
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    let range = 0.05..=600.0;
+    let value: f64 = text.parse().map_err(|_| format!("`{text}` is not a number"))?;
+    if range.contains(&value) { Ok(value) } else { Err(format!("{text} is not in 0.05..=600")) }
 }
 
 struct Report {
@@ -56,7 +62,7 @@ impl Report {
 
 pub fn run(args: Args) -> Result<ExitCode, Fail> {
     let mut report = Report { json: args.json, rows: vec![["measure", "value", "unit"].map(str::to_owned).to_vec()] };
-    let time = Duration::from_secs_f64(args.seconds.clamp(0.05, 600.0));
+    let time = Duration::from_secs_f64(args.seconds);
     let cases = args.source.cases(Some(200))?;
     let unscored = EnvConfig { scorer: None, ..config(20, None, &[])? };
     let cores = std::thread::available_parallelism().map_or(1, usize::from).min(2);

@@ -2,7 +2,7 @@
 
 use super::fail::Fail;
 use super::out;
-use super::source::Source;
+use super::source::{MOST, Source, within};
 use bedside::promises::{Promise, all};
 use serde_json::json;
 use std::process::ExitCode;
@@ -14,7 +14,7 @@ pub struct Args {
     #[command(flatten)]
     source: Source,
     /// Cases used
-    #[arg(long, default_value_t = 24)]
+    #[arg(long, default_value_t = 24, value_parser = within::<usize>(1, MOST))]
     cases: usize,
 }
 

@@ -3,6 +3,7 @@
 use super::fail::Fail;
 use super::out;
 use super::run::config;
+use super::source::{MOST_THREADS, MOST_TURNS, within};
 use bedside::env::EpisodeId;
 use bedside::env::verifier::EmbeddedScorer;
 use bedside::prelude::*;
@@ -32,7 +33,7 @@ pub struct ReplayArgs {
     /// fold, reexecute or both
     #[arg(long, default_value = "both")]
     mode: String,
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, default_value_t = 2, value_parser = within::<usize>(1, MOST_THREADS))]
     threads: usize,
     #[arg(long)]
     json: bool,
@@ -42,7 +43,7 @@ pub struct ReplayArgs {
 #[command(after_help = "Example:\n  bedside verify runs/first")]
 pub struct VerifyArgs {
     log: PathBuf,
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, default_value_t = 2, value_parser = within::<usize>(1, MOST_THREADS))]
     threads: usize,
     #[arg(long)]
     json: bool,
@@ -50,7 +51,7 @@ pub struct VerifyArgs {
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "Example:\n  bedside fork runs/first --episode 0123... --turn 3 --policy information-gain --log runs/what-if"
+    after_help = "Example:\n  bedside fork runs/first --episode 0123... --turn 3 --policy information-gain --into runs/what-if"
 )]
 pub struct ForkArgs {
     log: PathBuf,
@@ -63,7 +64,7 @@ pub struct ForkArgs {
     #[arg(long)]
     policy: String,
     /// Stop after this many doctor turns: a fragment
-    #[arg(long)]
+    #[arg(long, value_parser = within::<u32>(1, MOST_TURNS))]
     fragment: Option<u32>,
     /// Keep the fork in this log; the parent's by default
     #[arg(long = "into")]
@@ -79,7 +80,7 @@ pub struct DiffArgs {
     left: String,
     right: String,
     /// Columns a side
-    #[arg(long, default_value_t = 58)]
+    #[arg(long, default_value_t = 58, value_parser = within::<usize>(16, 1_000))]
     width: usize,
     #[arg(long)]
     json: bool,
@@ -94,7 +95,7 @@ pub struct RescoreArgs {
     /// Keep the new scorecards in the log, beside the old ones
     #[arg(long)]
     keep: bool,
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, default_value_t = 2, value_parser = within::<usize>(1, MOST_THREADS))]
     threads: usize,
     #[arg(long)]
     json: bool,

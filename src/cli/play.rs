@@ -2,7 +2,7 @@
 
 use super::fail::Fail;
 use super::out;
-use super::source::Source;
+use super::source::{MOST, MOST_TURNS, Source, within};
 use bedside::agents::Human;
 use bedside::env::event::Event;
 use bedside::env::{DoctorTurn, Outcome, Speaker};
@@ -19,7 +19,7 @@ pub struct Args {
     #[arg(long, default_value = "human")]
     policy: String,
     /// Position of the case among the records
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = within::<usize>(0, MOST - 1))]
     case: usize,
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -27,7 +27,7 @@ pub struct Args {
     #[arg(long)]
     persona: Option<String>,
     /// Doctor turns at most
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 20, value_parser = within::<u32>(1, MOST_TURNS))]
     max_turns: u32,
     /// At the end show diagnosis and scorecard with evidence
     #[arg(long)]
@@ -40,7 +40,7 @@ pub fn run(args: Args) -> Result<ExitCode, Fail> {
         None => None,
     };
     let mut config = EnvConfig::default();
-    config.limits.max_turns = args.max_turns.max(1);
+    config.limits.max_turns = args.max_turns;
     let cases = args.source.cases(Some(args.case + 1))?;
     let mut gym = Gym::new(cases, config.clone());
     let options = ResetOptions { case: Some(args.case), persona, label: args.policy.clone() };

@@ -3,11 +3,11 @@
 use super::fail::Fail;
 use super::out;
 use super::records::read;
-use super::source::Source;
+use super::source::{MOST, Source, within};
 use bedside::env::probe;
 use bedside::leaks::{unearned, with_canaries};
 use bedside::prelude::*;
-use bedside::records::{DeidOptions, deid};
+use bedside::records::{Aspect, DeidOptions, deid};
 use bedside::stats::wilson;
 use serde::Deserialize;
 use serde_json::json;
@@ -31,7 +31,7 @@ pub struct Args {
     #[command(flatten)]
     source: Source,
     /// Cases each `inject` row is played against
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 20, value_parser = within::<usize>(1, MOST))]
     cases: usize,
 }
 
@@ -41,23 +41,35 @@ struct Row {
     #[serde(default)]
     context: Option<serde_json::Value>,
     #[serde(default)]
-    utterance: String,
+    utterance: Option<String>,
     #[serde(default)]
     ends: serde_json::Value,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     acts: Vec<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     categories: Vec<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     topics: Vec<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     class: String,
     #[serde(default)]
-    text: String,
-    #[serde(default)]
+    text: Option<String>,
+    #[serde(default, deserialize_with = "nullable")]
     spans: Vec<(usize, usize, serde_json::Value)>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nullable")]
     keep: Vec<String>,
+}
+
+/// `null` says as little as a field left out.
+fn nullable<'de, D: serde::Deserializer<'de>, T: Deserialize<'de> + Default>(d: D) -> Result<T, D::Error> {
+    Ok(Option::deserialize(d)?.unwrap_or_default())
+}
+
+/// How a consultation should end after an utterance.
+enum Wanted {
+    Nothing,
+    Any,
+    Reason(String),
 }
 
 impl Row {
@@ -76,15 +88,54 @@ impl Row {
             None => String::new(),
         }
     }
+
+    fn utterance(&self) -> &str {
+        self.utterance.as_deref().unwrap_or_default()
+    }
+
+    fn text(&self) -> &str {
+        self.text.as_deref().unwrap_or_default()
+    }
+
+    fn ends(&self) -> Result<Wanted, String> {
+        let word = match &self.ends {
+            serde_json::Value::Null | serde_json::Value::Bool(false) => return Ok(Wanted::Nothing),
+            serde_json::Value::Bool(true) => return Ok(Wanted::Any),
+            v => v.as_str().unwrap_or("?").trim().to_lowercase(),
+        };
+        Ok(match word.as_str() {
+            "none" | "false" | "" => Wanted::Nothing,
+            "any" | "true" => Wanted::Any,
+            "diagnosis_given" | "referred" | "farewell" => Wanted::Reason(word),
+            _ => return Err(format!("`ends` is {}, and that is no way to end", self.ends)),
+        })
+    }
+
+    /// What is wrong with this row for this probe: a missing field must not count as a question that was answered well.
+    fn fault(&self, what: &str) -> Option<String> {
+        match what {
+            "deid" => {
+                if self.text.is_none() {
+                    return Some("`text` is missing".to_owned());
+                }
+                let n = self.text().chars().count();
+                let off = self.spans.iter().find(|(start, end, _)| start >= end || *end > n)?;
+                Some(format!("the span {}..{} does not lie in the {n} characters of `text`", off.0, off.1))
+            }
+            _ if self.utterance.is_none() => Some("`utterance` is missing".to_owned()),
+            "gate" => self.ends().err(),
+            _ => None,
+        }
+    }
 }
 
 pub fn run(args: Args) -> Result<ExitCode, Fail> {
-    let rows = rows(&args.file)?;
+    let read = || rows(&args.file, &args.what);
     match args.what.as_str() {
-        "gate" => gate(&rows),
-        "understand" => understand(&rows),
-        "inject" => inject(&rows, &args),
-        "deid" => deidentify(&rows),
+        "gate" => gate(&read()?),
+        "understand" => understand(&read()?),
+        "inject" => inject(&read()?, &args),
+        "deid" => deidentify(&read()?),
         other => Err(Fail::usage(
             format!("there is nothing to probe called `{other}`"),
             "one of gate, understand, inject, deid",
@@ -92,15 +143,28 @@ pub fn run(args: Args) -> Result<ExitCode, Fail> {
     }
 }
 
-fn rows(path: &std::path::Path) -> Result<Vec<Row>, Fail> {
+fn rows(path: &std::path::Path, what: &str) -> Result<Vec<Row>, Fail> {
     let bytes = read(path)?;
     let text = String::from_utf8_lossy(&bytes);
+    let text = text.trim_start_matches('\u{feff}');
     let mut rows = Vec::new();
     for (i, line) in text.lines().enumerate().filter(|(_, l)| !l.trim().is_empty()) {
-        rows.push(serde_json::from_str(line).map_err(|e| {
+        let off = |why: &dyn std::fmt::Display| {
             let hint = "each line is one JSON object; `bedside probe --help` shows the fields";
-            Fail::trouble(format!("{}:{}: {e}", path.display(), i + 1), hint)
-        })?);
+            Fail::trouble(format!("{}:{}: {why}", path.display(), i + 1), hint)
+        };
+        // An array would be read field by field, so it is refused here.
+        if !line.trim_start().starts_with('{') {
+            return Err(off(&"not a JSON object"));
+        }
+        let row: Row = serde_json::from_str(line).map_err(|e| off(&e))?;
+        if let Some(fault) = row.fault(what) {
+            return Err(off(&fault));
+        }
+        rows.push(row);
+    }
+    if rows.is_empty() {
+        return Err(Fail::trouble(format!("{}: no rows", path.display()), "write one JSON object a line"));
     }
     Ok(rows)
 }
@@ -115,16 +179,18 @@ fn code(all: bool) -> ExitCode {
 
 fn gate(rows: &[Row]) -> Result<ExitCode, Fail> {
     let (mut early, mut late, mut other, mut failures) = (0, 0, 0, Vec::new());
-    let should = |r: &Row| match &r.ends {
-        serde_json::Value::Null | serde_json::Value::Bool(false) => None,
-        v => Some(v.as_str().unwrap_or("any").to_owned()),
-    };
+    let mut n_end = 0;
     for r in rows {
-        let got = probe::gate(&r.utterance, &r.context()).map(str::to_owned);
-        let want = should(r).filter(|w| w != "none");
+        let got = probe::gate(r.utterance(), &r.context()).map(str::to_owned);
+        let want = match r.ends() {
+            Ok(Wanted::Any) => Some("any".to_owned()),
+            Ok(Wanted::Reason(w)) => Some(w),
+            Ok(Wanted::Nothing) | Err(_) => None,
+        };
+        n_end += usize::from(want.is_some());
         let right = match (&want, &got) {
             (None, None) => true,
-            (Some(w), Some(g)) => w == g || matches!(w.as_str(), "any" | "true"),
+            (Some(w), Some(g)) => w == g || w == "any",
             _ => false,
         };
         if !right {
@@ -137,15 +203,15 @@ fn gate(rows: &[Row]) -> Result<ExitCode, Fail> {
             out::json(&json!({"id": r.name(), "utterance": r.utterance, "wanted": want, "got": got}))?;
         }
     }
-    let n_end = rows.iter().filter(|r| should(r).is_some()).count();
+    // `null` where there was nothing to find, or nothing found.
+    let share = |of: usize| (of > 0).then(|| (n_end - late) as f64 / of as f64);
     out::json(&json!({
         "probe": "gate", "rows": rows.len(), "accuracy": rate(rows.len() - failures.len(), rows.len()),
         "false_stops": early, "missed_stops": late, "wrong_reason": other,
-        "recall": (n_end - late) as f64 / n_end.max(1) as f64,
-        "precision": (n_end - late) as f64 / (n_end - late + early).max(1) as f64,
+        "recall": share(n_end), "precision": share(n_end - late + early),
         "failures": failures,
     }))?;
-    Ok(code(early + late == 0))
+    Ok(code(failures.is_empty()))
 }
 
 fn understand(rows: &[Row]) -> Result<ExitCode, Fail> {
@@ -153,7 +219,7 @@ fn understand(rows: &[Row]) -> Result<ExitCode, Fail> {
     let mut asked = [0usize; 3];
     let mut failures = Vec::new();
     for r in rows {
-        let got = probe::understand(&r.utterance, &r.context());
+        let got = probe::understand(r.utterance(), &r.context());
         let top = |words: &[String]| words.first().cloned();
         let hits = [
             (!r.acts.is_empty(), r.acts.iter().any(|a| got.acts.contains(a))),
@@ -179,10 +245,30 @@ fn understand(rows: &[Row]) -> Result<ExitCode, Fail> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Whether a topic is among the labels: `chest_pain/onset` answers to itself, and to its subject or aspect alone.
+/// Whether a topic is among the labels, by the rule of env/LABELS.md: `cough/onset` is right where `onset` is, and where `cough`
+/// is if no label is an aspect. A site or test answers with and without its kind in front.
 fn topic_in(topic: &str, labels: &[String]) -> bool {
-    let parts = topic.split_once('/').map_or((topic, topic), |(subject, aspect)| (subject, aspect));
-    labels.iter().any(|l| l == topic || l == parts.0 || l == parts.1)
+    let has = |word: &str| labels.iter().any(|l| l == word);
+    let aspects = labels.iter().any(|l| l.parse::<Aspect>().is_ok());
+    match topic.split_once('/') {
+        _ if has(topic) => true,
+        Some((subject, aspect)) => has(aspect) || !aspects && has(subject),
+        None => topic.split_once(':').is_some_and(|(kind, name)| matches!(kind, "exam" | "test") && has(name)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn topics_are_judged_as_the_label_guide_says() {
+        let right =
+            |topic: &str, labels: &[&str]| topic_in(topic, &labels.iter().map(|l| l.to_string()).collect::<Vec<_>>());
+        assert!(right("cough/onset", &["onset", "duration"]) && right("cough/onset", &["cough"]));
+        assert!(right("*", &["*"]) && right("exam:chest", &["chest"]) && right("exam:chest", &["exam:chest"]));
+        assert!(!right("cough/onset", &["cough", "severity"]) && !right("fever", &["*"]) && !right("*", &["fever"]));
+    }
 }
 
 /// Each utterance against many cases, alone and twice more after it was said: what reaches the observation unearned is a leak.
@@ -202,7 +288,7 @@ fn inject(rows: &[Row], args: &Args) -> Result<ExitCode, Fail> {
             let options = ResetOptions { case: Some(case), ..ResetOptions::default() };
             gym.reset(Seed(case as u64), &options)?;
             for _ in 0..3 {
-                let step = gym.step(Action::say(r.utterance.as_str()).into())?;
+                let step = gym.step(Action::say(r.utterance()).into())?;
                 played += 1;
                 here += unearned(&step.observation, &gym.log()?).len();
                 if !step.status.is_running() {
@@ -232,21 +318,20 @@ fn deidentify(rows: &[Row]) -> Result<ExitCode, Fail> {
     let (mut found, mut planted, mut altered, mut kept, mut removed, mut wanted) = (0, 0, 0, 0, 0usize, 0usize);
     let mut failures = Vec::new();
     for r in rows {
-        let done = deid(&r.text, &DeidOptions::default());
-        let chars: Vec<usize> = r.text.char_indices().map(|(b, _)| b).chain([r.text.len()]).collect();
-        let byte = |c: usize| chars.get(c).copied().unwrap_or(r.text.len());
+        let done = deid(r.text(), &DeidOptions::default());
+        let chars: Vec<usize> = r.text().char_indices().map(|(b, _)| b).chain([r.text().len()]).collect();
+        let byte = |c: usize| chars.get(c).copied().unwrap_or(r.text().len());
         let mut bad = Vec::new();
         for (start, end, class) in &r.spans {
             planted += 1;
             let (a, b) = (byte(*start), byte(*end));
-            let gone = (a..b).all(|at| {
-                r.text[at..].chars().next().is_none_or(|c| !c.is_alphanumeric())
-                    || done.removed.iter().any(|x| x.span.contains(&at))
-                    || !r.text.is_char_boundary(at)
-            });
+            let span = r.text().get(a..b).unwrap_or_default();
+            let gone = span
+                .char_indices()
+                .all(|(i, c)| !c.is_alphanumeric() || done.removed.iter().any(|x| x.span.contains(&(a + i))));
             found += usize::from(gone);
             if !gone {
-                bad.push(json!({"missed": r.text.get(a..b), "class": class}));
+                bad.push(json!({"missed": span, "class": class}));
             }
         }
         for k in &r.keep {

@@ -2,7 +2,7 @@
 
 use super::fail::Fail;
 use super::out;
-use super::source::Source;
+use super::source::{MOST, Source, within};
 use bedside::prelude::*;
 use bedside::records::import::{ImportReport, SourceFile, importer};
 use bedside::records::{Category, DeidOptions, Polarity, deid};
@@ -57,7 +57,7 @@ struct ImportArgs {
 struct GenerateArgs {
     #[command(flatten)]
     source: Source,
-    #[arg(long, default_value_t = 100)]
+    #[arg(long, default_value_t = 100, value_parser = within::<usize>(1, MOST))]
     cases: usize,
     #[arg(long)]
     out: PathBuf,
@@ -68,7 +68,7 @@ struct ListArgs {
     #[command(flatten)]
     source: Source,
     /// At most this many; 20 of the builtin ones by default
-    #[arg(long)]
+    #[arg(long, value_parser = within::<usize>(0, MOST))]
     limit: Option<usize>,
     #[arg(long)]
     json: bool,

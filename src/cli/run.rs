@@ -2,7 +2,7 @@
 
 use super::fail::Fail;
 use super::out;
-use super::source::Source;
+use super::source::{MOST, MOST_THREADS, MOST_TURNS, Source, within};
 use bedside::prelude::*;
 use bedside::replays::{Log, WriterPolicy};
 use bedside::runner::{Job, play_all};
@@ -26,18 +26,19 @@ pub struct Args {
     #[arg(long, value_delimiter = ',', default_value = "random,checklist,information-gain,oracle")]
     policy: Vec<String>,
     /// How many cases; all of a folder, 100 generated ones
-    #[arg(long)]
+    #[arg(long, value_parser = within::<usize>(1, MOST))]
     cases: Option<usize>,
     /// Seeds a case: personas and wording differ
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = within::<u64>(1, MOST))]
     seeds: u64,
     /// Folder of the log; without it nothing is kept
     #[arg(long)]
     log: Option<PathBuf>,
     /// Worker threads; the result does not depend on them
-    #[arg(long)]
+    #[arg(long, value_parser = within::<usize>(1, MOST_THREADS))]
     threads: Option<usize>,
-    #[arg(long, default_value_t = 20)]
+    /// Doctor turns at most
+    #[arg(long, default_value_t = 20, value_parser = within::<u32>(1, MOST_TURNS))]
     max_turns: u32,
     /// One persona for all, for ablations
     #[arg(long)]
@@ -52,7 +53,7 @@ pub struct Args {
 /// Configuration from the switches that several commands share.
 pub fn config(max_turns: u32, persona: Option<&str>, without: &[String]) -> Result<EnvConfig, Fail> {
     let mut config = EnvConfig::default();
-    config.limits.max_turns = max_turns.max(1);
+    config.limits.max_turns = max_turns;
     if let Some(p) = persona {
         let hint = "write seven words such as ENFP/university/high/comfortable/plain/calm/good";
         config.persona = Some(p.parse().map_err(|e: String| Fail::usage(e, hint))?);
@@ -76,21 +77,29 @@ struct Row {
     turns: f64,
 }
 
-pub fn run(args: Args) -> Result<ExitCode, Fail> {
+/// Consultations of one run at most: each takes some hundred bytes before the first is played.
+const MOST_JOBS: u64 = 20_000_000;
+
+pub fn run(mut args: Args) -> Result<ExitCode, Fail> {
+    // A policy named twice is played once.
+    let mut seen = BTreeSet::new();
+    args.policy = args.policy.iter().map(|p| p.trim().to_owned()).filter(|p| seen.insert(p.clone())).collect();
     for name in &args.policy {
         bedside::agents::doctor(name)?;
     }
     let config = config(args.max_turns, args.persona.as_deref(), &args.without)?;
     let cases = args.source.cases(args.cases)?;
+    let many = (cases.len() as u64).saturating_mul(args.seeds).saturating_mul(args.policy.len() as u64);
+    if many > MOST_JOBS {
+        return Err(Fail::usage(
+            format!("{many} consultations are more than one run takes ({MOST_JOBS})"),
+            "lower --cases or --seeds, and run the rest into the same --log",
+        ));
+    }
     let mut jobs = Vec::new();
     for policy in &args.policy {
         for case in 0..cases.len() {
-            jobs.extend((0..args.seeds.max(1)).map(|s| Job {
-                policy: policy.clone(),
-                case,
-                seed: Seed(s),
-                persona: None,
-            }));
+            jobs.extend((0..args.seeds).map(|s| Job { policy: policy.clone(), case, seed: Seed(s), persona: None }));
         }
     }
     let mut rows: BTreeMap<(String, usize), Vec<Row>> = BTreeMap::new();
@@ -197,8 +206,7 @@ fn report(args: &Args, rows: &BTreeMap<(String, usize), Vec<Row>>) -> Result<(),
             .map(str::to_owned)
             .to_vec(),
     ];
-    let mut seen = BTreeSet::new();
-    for policy in args.policy.iter().filter(|p| seen.insert((*p).clone())) {
+    for policy in &args.policy {
         let mine = || rows.iter().filter(move |((p, _), _)| p == policy);
         let unscored = mine().flat_map(|(_, r)| r).filter(|r| r.score.is_none()).count();
         let score = over_cases(rows, policy, |r| r.score);

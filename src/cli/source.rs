@@ -5,6 +5,18 @@ use bedside::prelude::*;
 use bedside::records::Library;
 use std::sync::Arc;
 
+/// Numbers of the command line that must lie in a range, so that no product of them overflows and 0 is told apart from "all".
+pub fn within<T: TryFrom<u64> + Clone + Send + Sync>(min: u64, max: u64) -> clap::builder::RangedU64ValueParser<T> {
+    clap::builder::RangedU64ValueParser::new().range(min..=max)
+}
+
+/// Cases of one command at most; likewise seeds a case.
+pub const MOST: u64 = 1_000_000;
+/// Doctor turns of one consultation at most.
+pub const MOST_TURNS: u64 = 1_000;
+/// Worker threads at most.
+pub const MOST_THREADS: u64 = 1_024;
+
 /// Which patients are seen.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Source {

@@ -43,7 +43,7 @@ pub(crate) fn apply(world: &mut World, id: Entity, event: Event) {
         // Spawned by `open`; a second opening changes nothing.
         Event::ConsultationOpened(_) => return,
         Event::ConsultationForked(fork) => {
-            let end = fork.fragment_turns.map(|n| fork.at_turn + n);
+            let end = fork.fragment_turns.map(|n| fork.at_turn.saturating_add(n));
             if let Some(mut clock) = world.get_mut::<TurnClock>(id) {
                 clock.fragment_end = end;
             }
