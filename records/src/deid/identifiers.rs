@@ -59,7 +59,7 @@ const KEYED: &[(Class, &str)] = &[
     (Class::Fax, r"(?:fax|facsimile)"),
     (
         Class::Phone,
-        r"(?:phone|telephone|tel|mobile|cell|cell phone|pager|beeper|contact|call|call(?:ed)? (?:him|her|me|us) (?:back )?(?:at|on)|reach(?:ed|able)?(?: (?:him|her|me))? (?:at|on)|extension|ext|text)",
+        r"(?:phone|telephone|tel|mobile|cell|cell phone|pager|beeper|bleep|blp|contact|call|call(?:ed)? (?:him|her|me|us) (?:back )?(?:at|on)|reach(?:ed|able)?(?: (?:him|her|me))? (?:at|on)|extension|ext|text)",
     ),
 ];
 
@@ -119,7 +119,11 @@ fn accept(class: Class, text: &str, caps: &Captures<'_>) -> Option<std::ops::Ran
         "time",
     ];
     let needed = match class {
-        Class::Phone | Class::Fax if word.to_lowercase().contains("ext") => 3,
+        Class::Phone | Class::Fax
+            if ["ext", "bleep", "blp", "pager"].iter().any(|k| word.to_lowercase().contains(k)) =>
+        {
+            3
+        }
         Class::Phone | Class::Fax => 7,
         Class::Vehicle => 1,
         Class::Ssn if word.contains("ending") => 4,
@@ -130,7 +134,7 @@ fn accept(class: Class, text: &str, caps: &Captures<'_>) -> Option<std::ops::Ran
         || (value.chars().any(|c| c.is_ascii_uppercase())
             && !value.chars().any(|c| c.is_ascii_lowercase())
             && value.len() >= 4);
-    let year_only = digits == 4 && value.len() == 4 && !strong;
+    let year_only = class != Class::Phone && digits == 4 && value.len() == 4 && !strong;
     let ok = digits >= needed && plate && !year_only && (strong || !unit.iter().any(|u| rest.starts_with(u)));
     ok.then(|| m.start()..m.start() + value.len())
 }

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 const NAME: &str =
     r"(?:[A-ZÀ-ÖØ-Þ](?:[a-zà-öø-ÿ]+|['’][A-Z][a-zà-öø-ÿ]+)(?:[A-Z][a-zà-öø-ÿ]+)?(?:[-'’][A-ZÀ-ÖØ-Þ][a-zà-öø-ÿ]+)*)";
-const PARTICLE: &str = r"(?:(?:van|von|de|der|den|del|della|di|da|dos|la|le|bin|al|el|ter|Van|Von|De|Del|Di|La|Le|Al|El|Mac|Mc|Ó|Ní|Nic|bint|ben|St\.?) )";
+const PARTICLE: &str = r"(?:(?:van|von|de|der|den|del|della|di|da|dos|la|le|bin|al|el|ter|Van|Von|De|Del|Di|La|Le|Al|El|Mac|Mc|Ó|Ní|Nic|bint|ben|ibn|ap|ab|ferch|du|des|dos|das|do|zu|zur|ten|af|av|St\.?) )";
 
 /// The name is group 1.
 static SAID: LazyLock<Vec<Regex>> = LazyLock::new(|| {
@@ -25,11 +25,28 @@ static SAID: LazyLock<Vec<Regex>> = LazyLock::new(|| {
         format!(r"\b((?:[A-Z]\.[ ]?){{1,2}}{NAME})\b"),
         r"\b(?:(?i:patient|name|pt)(?: name)?: *)([A-Z]{2,}(?:[-'][A-Z]+)?,? [A-Z]{2,}(?: [A-Z]{1,2}\b)?)".to_owned(),
         format!(r"(?:^|[.!?] |\bI am |\bI'm |\bI’m |Hi,? |Hello,? |hi,? |Thanks,? |Thank you,? |Dear )({NAME})(?: here\b|,? (?:speaking|calling)\b)"),
+        // Roles of letters and wards; the short ones are followed by many a verb, see `after_role`.
+        format!(r"\b(?:{ROLES})(?: \w+)?? {titled}"),
+        format!(r"\b(?i:{ROLES}|{STAFF})(?:,|:| is| -)? *\(?({NAME} (?:{PARTICLE}{{0,2}}{NAME}|[A-Z]\.)(?: {NAME})?)"),
+        format!(r"\b(?:{STAFF}) {titled}"),
+        // Who a letter is about: a full name before what only a person has, or what only a patient does.
+        format!(r"({NAME}(?: [A-Z]\.?)?(?: {PARTICLE}{{0,2}}{NAME}){{1,2}}),? \(?(?i:d\.?o\.?b|date of birth|born on|aged \d|nhs|mrn|hosp(?:ital)? n|chi |unit n|g\d ?p\d|hkid|\d{{1,3}}[- ]?(?:y/?o|yrs?|years?)\b)"),
+        format!(r"({NAME}(?: [A-Z]\.?)?(?: {PARTICLE}{{0,2}}{NAME}){{1,2}}) (?:was (?:admitted|discharged|transferred|brought|born|referred|seen|reviewed)|attended|has been under|is under|tells me|tells us|kindly|came to (?:see|clinic))\b"),
+        format!(r"(?i:\b(?:lady|gentleman|woman|man|boy|girl|patient|colleague|child|infant|baby|service user|client)), ({NAME}(?: {PARTICLE}{{0,2}}{NAME}){{1,2}})"),
+        // The head of a letter or form.
+        format!(r"(?i:(?:^|[\n.;/] ?)(?:re|patient|name|client|discharge summary|referral|summary|letter|regarding|concerning|subject|dict|dictated(?: by)?|typed(?: by)?|from|to|signed|author|clinician|referrer|referring \w+|copy(?: to)?|cc|keyworker|key worker)) ?[:/-] *(?:(?:Mr|Mrs|Ms|Miss|Dr|Prof)\.? )?({NAME} {PARTICLE}{{0,2}}{NAME}|(?:[A-Z]\. ?){{1,2}}{NAME}|[A-Z][A-Z'-]+,? {NAME}|{NAME},? [A-Z][A-Z'-]+\b)"),
+        // Initials of whoever wrote it down.
+        r"\b(?i:typed|dictated|dict|transcribed|initialled)\b(?:[^.;:\n]{0,24}? by| ?:) *([A-Za-z]{2,3})\b(?: |$|[./,;])".to_owned(),
     ]
     .iter()
     .filter_map(|p| Regex::new(p).ok())
     .collect()
 });
+
+/// Whom a letter or a ward's note names by what they do.
+const ROLES: &str = "physio|physiotherapist|matron|ward manager|warden|clinician|health visitor|support worker|key ?worker|care worker|care coordinator|home help|registrar|locum|optician|optometrist|podiatrist|chiropodist|dentist|orthodontist|radiographer|sonographer|phlebotomist|audiologist|orthoptist|chaplain|priest|vicar|solicitor|landlord|landlady|headteacher|head teacher|tutor|secretary|receptionist|volunteer|advocate|nurse|student nurse|staff nurse|practitioner|nurse specialist|safeguarding lead|lead|oncologist|cardiologist|neurologist|radiologist|pathologist|haematologist|hematologist|gastroenterologist|nephrologist|urologist|gynaecologist|gynecologist|obstetrician|paediatrician|pediatrician|dermatologist|rheumatologist|endocrinologist|anaesthetist|anesthetist|geriatrician|hospitalist|dietician|interpreter|social worker|childminder|foster carer|carer";
+/// The same in letters; a single name after them may as well be a verb with a capital.
+const STAFF: &str = "RN|SN|S/N|RGN|RMN|EN|LPN|CNA|HCA|HCSW|TVN|CNS|ANP|ACP|FY1|FY2|F1|F2|CT1|CT2|ST\\d|SHO|SpR|StR|PGY\\d|GPST\\d|SALT|SLT|OT|SW|AHP|CPN|DN|HV|MSW|DSN|GPwSI|N/N";
 
 static TOKENS: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(&format!(r"\b{NAME}\b|\b[A-Z]{{3,}}\b")).ok());
 static FAMILY_NEXT: LazyLock<Option<Regex>> =
@@ -115,7 +132,8 @@ pub(super) fn find(text: &str, options: &DeidOptions, out: &mut Vec<Found>) {
                 let word = w.trim_end();
                 let lower = word.trim_end_matches(['.', ',']).to_lowercase();
                 let surname = DOUBTFUL.contains(lower.as_str()) || FAMOUS.contains(lower.as_str());
-                let bad = never(word) && !(sure && surname);
+                let initial = word.len() == 2 && word.ends_with('.') && word.starts_with(char::is_uppercase);
+                let bad = never(word) && !(sure && surname) && !initial && i != INITIALS;
                 if bad || (!sure && words.is_empty() && word.len() < 2) {
                     break;
                 }
@@ -125,7 +143,11 @@ pub(super) fn find(text: &str, options: &DeidOptions, out: &mut Vec<Found>) {
             let last_dot = text[m.start()..end].ends_with('.') && words.last().is_some_and(|w| w.len() > 2);
             let end = if last_dot { end - 1 } else { end };
             let span = m.start()..end;
-            let initials_only = words.iter().all(|w| w.trim_end_matches('.').len() <= 1);
+            let initials_only = i != INITIALS && words.iter().all(|w| w.trim_end_matches('.').len() <= 1);
+            let verb = i == AFTER_STAFF && words.len() == 1 && verb_like(words[0]);
+            if verb || i == INITIALS && text[span.clone()].chars().all(char::is_lowercase) && !is_last(text, span.end) {
+                continue;
+            }
             let species = i == 6 && (is_species(text, &span) || !introduced(&text[..m.start()]));
             if words.is_empty() || initials_only || species || (!sure && eponym(text, end, &text[span.clone()])) {
                 continue;
@@ -164,6 +186,22 @@ pub(super) fn find(text: &str, options: &DeidOptions, out: &mut Vec<Found>) {
         }
     }
     out.extend(joined.into_iter().map(|s| (Class::Name, s)));
+}
+
+/// Places in [`SAID`].
+const AFTER_STAFF: usize = 11;
+const INITIALS: usize = 16;
+
+/// "RN Notified", "OT Assessment": a capital after a staff abbreviation begins a note as often as a name.
+fn verb_like(word: &str) -> bool {
+    let lower = word.to_lowercase();
+    let ends = ["ed", "ing", "tion", "ment", "ral", "view", "ble", "ally", "ent"];
+    ends.iter().any(|e| lower.ends_with(e)) && !GIVEN.contains(lower.as_str())
+}
+
+/// Whether nothing but punctuation follows.
+fn is_last(text: &str, at: usize) -> bool {
+    text[at..].chars().take_while(|c| *c != '\n').all(|c| !c.is_alphanumeric())
 }
 
 /// Names that sentences use as words, even with a capital.

@@ -53,14 +53,28 @@ static LIVES: LazyLock<Option<Regex>> = LazyLock::new(|| {
         r"((?:(?:San|Santa|St\.?|Saint|New|Los|Las|El|La|Fort|Port|Mount) )?{WORD}(?: (?:{WORD}|upon|on|of|de|sur) ?){{0,2}})"
     );
     Regex::new(&format!(
-        r"\b(?i:(?:lives?|living|lived|resid(?:es?|ed|ing)|born|raised|grew up|based|stay(?:s|ed|ing)|works?|working|worked|located|settled|house|home|farm|apartment|hometown|town|city|village|suburb|suburbs|church|station) (?:of |is )?(?:in|near|at|outside|by|around|from)|(?:moved|relocated|travell?ed|trip|flew|drove|commutes?|returned|transferred|visited|visiting|moving|went|emigrated|immigrated)(?: here| back| over)? (?:to|from)|visited|(?:is|was|are|am|i'm|he's|she's|originally|comes?|came|up|over|down|driving|transferred|referred|flew|arrived) from|hometown is|(?:village|town|city|suburb|borough|county|district|parish) of|resident of|native of) (?:the )?{name}"
+        r"\b(?i:(?:lives?|living|lived|resid(?:es?|ed|ing)|born|raised|grew up|based|stay(?:s|ed|ing)|works?|working|worked|located|settled|house|home|farm|apartment|hometown|town|city|village|suburb|suburbs|church|station) (?:of |is )?(?:in|near|at|outside|by|around|from)|(?:moved|relocated|travell?ed|trip|flew|drove|commutes?|returned|transferred|visited|visiting|moving|went|emigrated|immigrated)(?: here| back| over)? (?:to|from)|visited|(?:is|was|are|am|i'm|he's|she's|originally|comes?|came|up|over|down|driving|transferred|referred|flew|arrived) from|hometown is|(?:village|town|city|suburb|borough|county|district|parish) of|resident of|native of|(?:lady|gentleman|woman|man|boy|girl|patient|person|couple|family|farmer|student) from|(?:works?|worked|working|employed)(?: as an? (?:\w+ ){{1,3}})? ?(?:for|at|by)) (?:the )?{name}"
     ))
     .ok()
 });
 
 static INSTITUTION: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    let kind = "Hospital|Infirmary|Medical Cent(?:er|re)|Clinic|Health Cent(?:er|re)|Surgery|Hospice|Nursing Home|Care Home|University|School|College|Pharmacy|Medical Group|Medical Practice|Health System|Healthcare|Elementary|High School|Church|Prison|Institute|Rehabilitation Cent(?:er|re)|Cancer Cent(?:er|re)|Shelter|Academy|Middle School";
+    let kind = "Hospital|Infirmary|Medical Cent(?:er|re)|Clinic|Health Cent(?:er|re)|Surgery|Hospice|Nursing Home|Care Home|Residential Home|Rest Home|Care Centre|Imaging Centre|Walk-[Ii]n Centre|Day Centre|Treatment Centre|Resource Centre|Community Centre|Lodge|Manor|House|Bus Depot|Practice|University|School|College|Pharmacy|Medical Group|Medical Practice|Health System|Healthcare|Elementary|High School|Church|Prison|Institute|Rehabilitation Cent(?:er|re)|Cancer Cent(?:er|re)|Shelter|Academy|Middle School";
     Regex::new(&format!(r"\b((?:(?:{WORD}|St\.|Mt\.) (?:of |and |& |the )*){{1,4}})(?:{kind})\b")).ok()
+});
+
+/// "at Northmoor General": a hospital without the word.
+static SHORT_HOSPITAL: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(&format!(r"\b(?:at|to|from|in|by) (?:the )?((?:{WORD} ){{1,3}}(?:General|Royal|Memorial|Infirmary|District General|DGH))\b"))
+        .ok()
+});
+
+/// What follows a road in an address.
+static NEXT_TOWN: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(&format!(
+        r"^, ?({WORD}(?:(?:[ -](?:upon|on|by|le|in|the|of|under))*[ -]{WORD})?)(?:[,.;]| [A-Z]{{1,2}}\d| \d{{5}}|$)"
+    ))
+    .ok()
 });
 
 static SAINT: LazyLock<Option<Regex>> = LazyLock::new(|| {
@@ -103,7 +117,17 @@ pub(super) fn find(text: &str, out: &mut Vec<Found>) {
     }
     for (i, re) in WHOLE.iter().enumerate() {
         let plain = |m: &regex::Match<'_>| i != 1 || !m.as_str().split_whitespace().next().is_some_and(generic);
-        out.extend(re.find_iter(text).filter(plain).map(|m| (Class::Place, m.range())));
+        for m in re.find_iter(text).filter(plain) {
+            out.push((Class::Place, m.range()));
+            let town = NEXT_TOWN.as_ref().filter(|_| i < 2).and_then(|r| r.captures(&text[m.end()..])?.get(1));
+            if let Some(t) = town.filter(|t| !wide(t.as_str()) && !t.as_str().split(' ').any(generic)) {
+                out.push((Class::Place, m.end() + t.start()..m.end() + t.end()));
+            }
+        }
+    }
+    if let Some(re) = SHORT_HOSPITAL.as_ref() {
+        let named = |m: &regex::Match<'_>| m.as_str().split(' ').next().is_some_and(|w| !generic(w) && !never(w));
+        out.extend(re.captures_iter(text).filter_map(|c| c.get(1)).filter(named).map(|m| (Class::Place, m.range())));
     }
     for re in [&*POSTCODE, &*SAINT].into_iter().flatten() {
         out.extend(re.captures_iter(text).filter_map(|c| c.get(1)).map(|m| (Class::Place, m.range())));
@@ -138,6 +162,10 @@ pub(super) fn find(text: &str, out: &mut Vec<Found>) {
             }
         }
     }
+}
+
+fn never(word: &str) -> bool {
+    NEVER.contains(word.to_lowercase().as_str())
 }
 
 fn generic(word: &str) -> bool {
