@@ -90,7 +90,8 @@ fn contradictions(case: &Case, events: &[Event]) -> Vec<String> {
         let no = ["no", "nope"].contains(&opens.as_str());
         let contradicts = match fact.polarity {
             Polarity::Present => no,
-            Polarity::Absent => yes || !denies(&x.reply),
+            // Some denials are told without a no ("My breathing is fine."); the reply then need not have one either.
+            Polarity::Absent => yes || denies(&fact.statement) && !denies(&x.reply),
         };
         if contradicts {
             wrong.push(format!("{:?} of {:?} ({:?})", x.reply, fact.statement, fact.polarity));
