@@ -57,7 +57,7 @@ fn fillers_stammers_and_slips_change_nothing() {
 #[test]
 fn whole_categories_have_no_topic() {
     let p = understand("Do you have any medical problems?", "");
-    assert_eq!((p.categories, p.topics), (vec!["pmh".to_owned()], vec![]));
+    assert_eq!((p.categories, p.topics), (vec!["pmh".to_owned()], vec!["*".to_owned()]));
 }
 
 #[test]
