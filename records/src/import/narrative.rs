@@ -12,6 +12,7 @@ mod parent;
 mod patterns;
 pub(crate) mod topic;
 pub(crate) mod voice;
+mod whole;
 
 use crate::fact::{Aspect, Category, Polarity, Topic};
 use crate::record::Demographics;
@@ -204,9 +205,25 @@ fn nothing_said(sentence: &str) -> bool {
         "not available",
         "not documented",
         "not detailed",
+        "not significant or contributory",
         "non-contributory data",
     ];
-    l.is_empty() || empty.iter().any(|e| l == *e || l.starts_with(e) && l.len() < e.len() + 32)
+    let silent = l.split_whitespace().count() <= 7
+        && (l.starts_with("not ") || l.starts_with("no ") || l.starts_with("no:"))
+        && [
+            "provided",
+            "mentioned",
+            "disclosed",
+            "indicated",
+            "specified",
+            "detailed",
+            "available",
+            "given",
+            "recorded",
+        ]
+        .iter()
+        .any(|e| l.ends_with(e));
+    silent || l.is_empty() || empty.iter().any(|e| l == *e || l.starts_with(e) && l.len() < e.len() + 32)
 }
 
 /// Verbs that open a line of a note with the patient left out: "Takes aspirin", "Lives alone".
@@ -255,6 +272,8 @@ fn clause_verbs(first: &str) -> bool {
         "plans",
         "resides",
         "performs",
+        "appears",
+        "seems",
     ]
     .contains(&first)
 }

@@ -75,6 +75,63 @@ const AFTER_HER_ME: &[&str] = &[
     "was", "has", "had", "feel", "a", "any", "some", "until", "without", "though", "again", "today", "home", "this",
 ];
 
+/// Words in -ing that name a symptom; others say what somebody is doing.
+pub(super) const SYMPTOM_INGS: &[&str] = &[
+    "swelling",
+    "vomiting",
+    "itching",
+    "tingling",
+    "bleeding",
+    "sneezing",
+    "sweating",
+    "bruising",
+    "burning",
+    "wheezing",
+    "ringing",
+    "spotting",
+    "bloating",
+    "cramping",
+    "coughing",
+    "increasing",
+    "worsening",
+    "aching",
+    "throbbing",
+    "stabbing",
+    "shooting",
+    "thinning",
+    "hearing",
+    "breathing",
+    "sleeping",
+    "morning",
+    "evening",
+    "scarring",
+    "peeling",
+    "blistering",
+    "flushing",
+    "drooling",
+    "choking",
+    "presenting",
+    "evolving",
+    "ongoing",
+    "recurring",
+    "persisting",
+    "fluctuating",
+    "drooping",
+    "swallowing",
+    "tearing",
+    "twitching",
+    "shaking",
+    "scaling",
+    "oozing",
+    "clicking",
+    "feeding",
+    "existing",
+    "long-standing",
+    "longstanding",
+    "during",
+    "including",
+];
+
 /// Third person singular to base form: "takes" -> "take", "denies" -> "deny". `None` where it is no such verb.
 fn base(verb: &str) -> Option<String> {
     let v = verb.to_lowercase();
@@ -110,6 +167,15 @@ const COORDINATE: &[&str] = &[
     "feels",
     "eats",
     "denies",
+    "notices",
+    "mentions",
+    "attributes",
+    "rides",
+    "manages",
+    "endorses",
+    "follows",
+    "puts",
+    "swims",
     "reports",
     "states",
     "notes",
@@ -193,7 +259,15 @@ pub(super) fn pieces(text: &str) -> Vec<String> {
 }
 
 static PATIENT: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(?i)\b(?:(?:the|this|our) )?(?:(?:patient|pt)\b|(?:\[NAME\]|(?:Mr|Mrs|Ms|Miss)\.? \[NAME\]))(['’]s?\b)?|\b(?:the|this) (?:\w+-)?(?:man|woman|boy|girl|child|infant|baby|newborn|toddler|gentleman|lady|teenager|adolescent|neonate)\b(['’]s?\b)?").ok()
+    Regex::new(r"(?i)\b(?:(?:the|this|our) )?(?:(?:patient|pt)\b|(?:\[NAME\]|(?:Mr|Mrs|Ms|Miss)\.? \[NAME\]))( ?['’]s\b|['’]\B)?|\b(?:the|this) (?:\w+-)?(?:man|woman|boy|girl|child|infant|baby|newborn|toddler|gentleman|lady|teenager|adolescent|neonate)\b(['’]s?\b)?").ok()
+});
+
+static OWN_CHILD: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"(?i)\b(?:her|his|their) (?:son|daughter|child|baby|infant)\b").ok());
+
+/// What a note says of telling, where the telling is done here: "I state that I have", "which I note are".
+static TELLING: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"\bI (?:also )?(?:state|note|report|mention|say|describe)(?: that)? (I\b|I'|my |the |it |this |there |these |when |after |since |occasionally |lately )").ok()
 });
 
 impl Voice {
@@ -204,6 +278,11 @@ impl Voice {
                 if c.get(1).or(c.get(2)).is_some() { "ptpossx".to_owned() } else { "ptsubjx".to_owned() }
             }),
             None => clause.into(),
+        };
+        // The parent who speaks is the one the note tells of.
+        let marked = match OWN_CHILD.as_ref().filter(|_| self.parent) {
+            Some(re) => re.replace_all(&marked, "ptsubjx").into_owned(),
+            None => marked.into_owned(),
         };
         let p = pieces(&marked);
         let (he, she) = match self.sex {
@@ -240,7 +319,8 @@ impl Voice {
                     other = false;
                     let object = [
                         "to", "of", "by", "with", "for", "from", "on", "in", "told", "brought", "asked", "gave",
-                        "made", "causes", "caused", "found", "about", "advised",
+                        "made", "causes", "caused", "found", "about", "advised", "saw", "see", "treated", "referred",
+                        "sent", "helped", "bothered", "bothers", "prevents",
                     ]
                     .contains(&previous.as_str());
                     agree = !object;
@@ -300,18 +380,38 @@ impl Voice {
             previous = lower;
             comma = false;
         }
-        contract(&out)
+        let out = contract(&out);
+        match TELLING.as_ref() {
+            Some(re) => re.replace_all(&out, "$1").into_owned(),
+            None => out,
+        }
     }
 
     /// A whole sentence to be spoken: capital, full stop, lay words, and the parent's view for a child.
     pub fn sentence(self, first_person: &str) -> String {
-        let s = super::lay::plain(first_person.trim());
+        let s = doing(&super::lay::plain(first_person.trim()));
         let s = if self.parent { self.parental(&s) } else { s };
         let s = s.trim().trim_end_matches(['.', ',', ';', ':', ' ']).trim();
         let mut chars = s.chars();
         let head = chars.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
         format!("{head}{}.", chars.as_str())
     }
+}
+
+/// Lay words for a symptom may be something done: "I've had getting up at night" is "I've been getting up at night".
+fn doing(text: &str) -> String {
+    let verbs = ["feeling ", "getting ", "passing ", "needing ", "vomiting blood", "coughing up"];
+    for (had, been) in [("I've had ", "I've been "), ("I haven't had any ", "I haven't been ")] {
+        if let Some(rest) = text.strip_prefix(had) {
+            if let Some(state) = rest.strip_prefix("being ") {
+                return format!("{been}{state}");
+            }
+            if verbs.iter().any(|v| rest.starts_with(v)) {
+                return format!("{been}{rest}");
+            }
+        }
+    }
+    text.to_owned()
 }
 
 /// The way people say it.
@@ -338,6 +438,10 @@ fn contract(text: &str) -> String {
         ("I have taken ", "I've taken "),
         ("I would ", "I'd "),
         ("I will ", "I'll "),
+        (" nor does I ", " nor do I "),
+        ("I last saw me", "you last saw me"),
+        ("which I note are ", "which are "),
+        ("which I state are ", "which are "),
     ] {
         if s.contains(long) {
             s = s.replace(long, short);
