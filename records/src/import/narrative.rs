@@ -3,7 +3,9 @@
 //! A note is cut into sentences and clauses ([`cut`]), each clause is read as a denial, a report, an enumeration or a plain
 //! sentence ([`clause`]), put into first person ([`voice`]) and lay words ([`lay`]), and filed under a topic ([`topic`]).
 
+mod article;
 mod clause;
+mod cues;
 pub(crate) mod cut;
 mod deny;
 mod fragment;
@@ -11,6 +13,7 @@ pub(crate) mod lay;
 mod parent;
 mod patterns;
 pub(crate) mod topic;
+mod verbs;
 pub(crate) mod voice;
 mod whole;
 

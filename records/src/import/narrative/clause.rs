@@ -4,7 +4,7 @@ use super::cut::{expand, is_plain_list, items};
 use super::fragment::describes;
 use super::patterns::*;
 use super::topic::TopicIndex;
-use super::voice::{SYMPTOM_INGS, article, lower_first};
+use super::voice::{DOINGS, SYMPTOM_INGS, article, lower_first};
 use super::whole::{is_list, whole_items};
 use super::{Draft, Narrator};
 use crate::fact::{Category, Polarity};
@@ -244,10 +244,10 @@ impl Narrator {
     /// Each item of a list is present: "I've had X", "I take X", ...
     pub(super) fn enumerated(&mut self, list: &str, source: &str, category: Category) -> Vec<Draft> {
         let list = list.trim().trim_end_matches('.');
-        let parts: Vec<String> = if is_list(list)
+        let parts: Vec<String> = if is_list(list, matches!(category, Category::Hpi | Category::Ros))
             || category == Category::Pmh && items(list).iter().all(|p| p.split_whitespace().count() <= 8)
         {
-            whole_items(list)
+            whole_items(list, category != Category::Pmh)
         } else {
             vec![list.to_owned()]
         };
@@ -287,7 +287,7 @@ impl Narrator {
             return noun;
         }
         match category {
-            Category::Hpi | Category::Ros if first.ends_with("ing") && !SYMPTOM_INGS.contains(&first.as_str()) => {
+            Category::Hpi | Category::Ros if DOINGS.contains(&first.as_str()) && noun.contains(' ') => {
                 format!("I've been {noun}")
             }
             Category::Allergy if ["congestion", "sneez", "hay fever", "seasonal"].iter().any(|w| noun.contains(w)) => {
@@ -321,12 +321,27 @@ impl Narrator {
 fn is_told(noun: &str) -> bool {
     let lower = noun.to_lowercase();
     let head = lower.split([',', '(']).next().unwrap_or("");
-    let head = [" that ", " which ", " who ", " when ", " where ", " if ", " because "]
-        .iter()
-        .fold(head, |h, w| h.split(w).next().unwrap_or(h));
+    let head = [
+        " that ",
+        " which ",
+        " who ",
+        " when ",
+        " where ",
+        " if ",
+        " because ",
+        " after ",
+        " while ",
+        " before ",
+        " until ",
+        " since ",
+        " as ",
+    ]
+    .iter()
+    .fold(head, |h, w| h.split(w).next().unwrap_or(h));
     let finite = [" is ", " was ", " are ", " were ", " has been ", " have been ", " has not ", " does not "];
     let opens = ["by ", "with ", "at ", "on ", "in ", "over ", "during ", "after ", "before ", "by the "];
     noun.starts_with("I ")
+        || noun.starts_with("you ")
         || noun.starts_with("I'")
         || finite.iter().any(|f| head.contains(f))
         || opens.iter().any(|o| lower.starts_with(o)) && (noun.contains(", I ") || noun.contains(", my "))

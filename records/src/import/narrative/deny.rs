@@ -62,10 +62,9 @@ impl Narrator {
             .contains(&last);
             let adjective = ["al", "ic", "ary", "ous", "ive"].iter().any(|e| p.ends_with(e));
             let known = TopicIndex::builtin().and_then(|t| t.best(p, category)).is_some();
-            let bare = (!p.contains(' ') && p.len() > 4 && !known || adjective)
-                && shared
-                && i + 1 < parts.len()
-                && parts.last().is_some_and(|l| l.split_whitespace().count() <= 3);
+            let words = parts.last().map_or(0, |l| l.split_whitespace().count());
+            let noun = !p.contains(' ') && p.len() > 4 && !known && words == 2;
+            let bare = (noun || adjective && words <= 3) && shared && i + 1 < parts.len();
             // "changes in size or color", "problems with my bladder or bowels": the lead belongs to both.
             let lead = parts[0].split_whitespace().take(2).collect::<Vec<_>>().join(" ");
             let of = lead.ends_with(" in") || lead.ends_with(" with");

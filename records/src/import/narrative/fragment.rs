@@ -162,6 +162,7 @@ impl Narrator {
         }
         if matches!(category, Category::Hpi | Category::Ros | Category::Pmh)
             && RESULT.as_ref().is_some_and(|r| r.is_match(text))
+            && !first.ends_with("ly")
             && !["he ", "she ", "the patient", "i ", "his ", "her ", "my "].iter().any(|p| lower.starts_with(p))
         {
             return self.report(text, Category::Test).into_iter().collect();
@@ -181,7 +182,10 @@ impl Narrator {
             let verb =
                 if is("diagnosed treated born admitted prescribed referred hospitalized") { "was" } else { "is" };
             v.first(&format!("the patient {verb} {}", lower_first(text)))
-        } else if is(symptom_verbs) && !(first == "associated" && lower.contains(" include")) {
+        } else if is(symptom_verbs)
+            && !(is("worsening ongoing improving progressing") && names_symptom(&lower))
+            && !(first == "associated" && lower.contains(" include"))
+        {
             let lead = if first.ends_with("ing") || is("relieved aggravated exacerbated triggered associated") {
                 "it's "
             } else {
@@ -243,6 +247,8 @@ fn names_symptom(lower: &str) -> bool {
         "nausea",
         "decline",
         "tiredness",
+        "acuity",
+        "vision",
     ];
     lower.contains(' ') && nouns.iter().any(|n| lower.contains(n)) && !lower.contains("pain is")
 }

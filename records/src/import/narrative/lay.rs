@@ -121,7 +121,7 @@ const LAY: &[(&str, &str)] = &[
     ("postprandial", "after meals"),
     ("nocturnal", "at night"),
     ("lower extremity swelling", "swelling of my legs"),
-    ("unintentional weight loss", "weight loss without trying"),
+    ("unintentional weight loss", "unplanned weight loss"),
     ("gerd", "acid reflux"),
     ("copd", "chronic lung disease"),
     ("chronic obstructive pulmonary disease", "chronic lung disease"),

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 /// "weakness and thirst for the past few months": the list, and the time that all of it has lasted.
 static TIMED: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(?i)^(.+?)( (?:for|over|during|since) (?:the |about |approximately |almost )?(?:past|last|previous|\d|several|a few|few|many|two|three|one|yesterday|birth|childhood|this morning)\b.*)$").ok()
+    Regex::new(r"(?i)^(.+?)( (?:for|over|during|since) (?:the |about |approximately |almost )?(?:past|last|previous|\d|several|a few|few|many|two|three|one|yesterday|birth|childhood|this morning)\b[^,;]*)$").ok()
 });
 
 const ADJECTIVES: &[&str] = &[
@@ -105,9 +105,12 @@ const FINDINGS: &[&str] = &[
 ];
 
 /// Items of a list, each one saying something by itself.
-pub(super) fn whole_items(list: &str) -> Vec<String> {
-    let timed =
-        TIMED.as_ref().and_then(|r| r.captures(list)).filter(|c| is_plain_list(&c[1]) && !c[1].contains(" for "));
+pub(super) fn whole_items(list: &str, timed: bool) -> Vec<String> {
+    let timed = TIMED
+        .as_ref()
+        .filter(|_| timed)
+        .and_then(|r| r.captures(list))
+        .filter(|c| is_plain_list(&c[1]) && !c[1].contains(" for "));
     let (list, time) = match &timed {
         Some(c) => (c.get(1).map_or(list, |m| m.as_str()), c.get(2).map_or("", |m| m.as_str())),
         None => (list, ""),
@@ -134,10 +137,11 @@ pub(super) fn whole_items(list: &str) -> Vec<String> {
 }
 
 /// Whether the list says more by [`whole_items`] than as one phrase.
-pub(super) fn is_list(list: &str) -> bool {
+pub(super) fn is_list(list: &str, timed: bool) -> bool {
     is_plain_list(list)
         || TIMED
             .as_ref()
+            .filter(|_| timed)
             .and_then(|r| r.captures(list))
             .is_some_and(|c| is_plain_list(&c[1]) && !c[1].contains(" for "))
 }
@@ -181,7 +185,7 @@ mod tests {
             ),
             ("nausea, elevated temperature", &["nausea", "elevated temperature"]),
         ] {
-            assert_eq!(whole_items(list), whole, "{list}");
+            assert_eq!(whole_items(list, true), whole, "{list}");
         }
     }
 }
