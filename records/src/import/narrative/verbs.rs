@@ -148,7 +148,6 @@ pub(super) const DOINGS: &[&str] = &[
     "noticing",
     "passing",
     "seeing",
-    "bleeding",
     "acting",
     "behaving",
     "talking",
