@@ -1,6 +1,6 @@
 //! Whether a short text names something a patient can have, rather than a drug, a finding, a mechanism or a step to take.
 
-use super::case::{described, has_entry};
+use super::truth::{described, has_entry};
 
 /// Last words of names of illnesses.
 const HEADS: &[&str] = &[

@@ -160,7 +160,7 @@ fn one(bundle: &Value) -> Result<Case, String> {
         });
     };
 
-    if let Some(why) = visit.and_then(|e| reason(e)).filter(|w| !super::case::gives_away(w, &case.diagnosis)) {
+    if let Some(why) = visit.and_then(|e| reason(e)).filter(|w| !super::truth::gives_away(w, &case.diagnosis)) {
         case.complaints.push(why);
     }
     let lay = crate::kb::KnowledgeBase::builtin().conditions().iter().find(|c| {

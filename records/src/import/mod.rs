@@ -13,6 +13,7 @@ mod narrative;
 mod phenopackets;
 mod primock57;
 mod tree;
+mod truth;
 
 use crate::record::PatientRecord;
 use case::Case;

@@ -3,7 +3,9 @@
 //! A note is cut into sentences and clauses ([`cut`]), each clause is read as a denial, a report, an enumeration or a plain
 //! sentence ([`clause`]), put into first person ([`voice`]) and lay words ([`lay`]), and filed under a topic ([`topic`]).
 
+mod article;
 mod clause;
+mod cues;
 pub(crate) mod cut;
 mod deny;
 mod fragment;
@@ -11,7 +13,9 @@ pub(crate) mod lay;
 mod parent;
 mod patterns;
 pub(crate) mod topic;
+mod verbs;
 pub(crate) mod voice;
+mod whole;
 
 use crate::fact::{Aspect, Category, Polarity, Topic};
 use crate::record::Demographics;
@@ -204,9 +208,25 @@ fn nothing_said(sentence: &str) -> bool {
         "not available",
         "not documented",
         "not detailed",
+        "not significant or contributory",
         "non-contributory data",
     ];
-    l.is_empty() || empty.iter().any(|e| l == *e || l.starts_with(e) && l.len() < e.len() + 32)
+    let silent = l.split_whitespace().count() <= 7
+        && (l.starts_with("not ") || l.starts_with("no ") || l.starts_with("no:"))
+        && [
+            "provided",
+            "mentioned",
+            "disclosed",
+            "indicated",
+            "specified",
+            "detailed",
+            "available",
+            "given",
+            "recorded",
+        ]
+        .iter()
+        .any(|e| l.ends_with(e));
+    silent || l.is_empty() || empty.iter().any(|e| l == *e || l.starts_with(e) && l.len() < e.len() + 32)
 }
 
 /// Verbs that open a line of a note with the patient left out: "Takes aspirin", "Lives alone".
@@ -255,6 +275,8 @@ fn clause_verbs(first: &str) -> bool {
         "plans",
         "resides",
         "performs",
+        "appears",
+        "seems",
     ]
     .contains(&first)
 }

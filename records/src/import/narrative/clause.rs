@@ -4,7 +4,8 @@ use super::cut::{expand, is_plain_list, items};
 use super::fragment::describes;
 use super::patterns::*;
 use super::topic::TopicIndex;
-use super::voice::{article, lower_first};
+use super::voice::{DOINGS, SYMPTOM_INGS, article, lower_first};
+use super::whole::{is_list, whole_items};
 use super::{Draft, Narrator};
 use crate::fact::{Category, Polarity};
 
@@ -14,6 +15,12 @@ impl Narrator {
         let text = expand(source);
         let text = text.trim_end_matches(['.', ',', ' ', ':']).trim_start_matches([',', ' ', ':', '-', '–']);
         let text = ["and ", "but ", "And ", "But "].iter().fold(text, |t, w| t.strip_prefix(w).unwrap_or(t));
+        // "Positive for fatigue", "positive wheezing": a review of systems ticks it off.
+        let ticked = ["Positive for ", "positive for ", "Positive ", "positive "];
+        let text = match ticked.iter().find_map(|t| text.strip_prefix(t)) {
+            Some(rest) if matches!(category, Category::Hpi | Category::Ros) => rest,
+            _ => text,
+        };
         if !text.chars().any(char::is_alphabetic) {
             return Vec::new();
         }
@@ -78,28 +85,7 @@ impl Narrator {
                 return self.clause_again(&rest, source, category);
             }
             let first = inner.split_whitespace().next().unwrap_or("");
-            if first.ends_with("ing")
-                && ![
-                    "swelling",
-                    "vomiting",
-                    "itching",
-                    "tingling",
-                    "bleeding",
-                    "sneezing",
-                    "sweating",
-                    "bruising",
-                    "burning",
-                    "wheezing",
-                    "ringing",
-                    "spotting",
-                    "bloating",
-                    "cramping",
-                    "increasing",
-                    "worsening",
-                    "coughing",
-                ]
-                .contains(&first)
-            {
+            if first.ends_with("ing") && !SYMPTOM_INGS.contains(&first) {
                 let spoken = self.voice().first(&format!("the patient has been {rest}"));
                 return vec![self.file(&spoken, text, source, category, Polarity::Present, true)];
             }
@@ -221,6 +207,10 @@ impl Narrator {
                 let spoken = format!("I've come in {link} {}", self.voice().first(what));
                 vec![self.file(&spoken, what, tail, Category::Hpi, Polarity::Present, true)]
             }
+            "for" if ["follow", "check", "evaluation", "visit"].iter().any(|w| what.to_lowercase().contains(w)) => {
+                let spoken = format!("I've come for {}", self.voice().first(what));
+                vec![self.file(&spoken, what, tail, Category::Hpi, Polarity::Present, false)]
+            }
             "for" if TopicIndex::builtin().and_then(|t| t.best(what, Category::Hpi)).is_none() => {
                 let spoken = format!("I've come for {}", self.voice().first(what));
                 vec![self.file(&spoken, what, tail, Category::Hpi, Polarity::Present, false)]
@@ -254,16 +244,16 @@ impl Narrator {
     /// Each item of a list is present: "I've had X", "I take X", ...
     pub(super) fn enumerated(&mut self, list: &str, source: &str, category: Category) -> Vec<Draft> {
         let list = list.trim().trim_end_matches('.');
-        let parts: Vec<&str> = if is_plain_list(list)
+        let parts: Vec<String> = if is_list(list, matches!(category, Category::Hpi | Category::Ros))
             || category == Category::Pmh && items(list).iter().all(|p| p.split_whitespace().count() <= 8)
         {
-            items(list)
+            whole_items(list, category != Category::Pmh)
         } else {
-            vec![list]
+            vec![list.to_owned()]
         };
         let many = parts.len() > 1;
         let mut out = Vec::new();
-        for p in parts {
+        for p in &parts {
             let lower = p.to_lowercase();
             if let Some(negated) = lower.strip_prefix("no ").or(lower.strip_prefix("without ")) {
                 out.extend(self.denial(negated, p, category));
@@ -293,7 +283,16 @@ impl Narrator {
     fn have(&self, noun: &str, category: Category) -> String {
         let noun = lower_first(&self.voice().first(noun));
         let first = noun.split_whitespace().next().unwrap_or("").to_lowercase();
+        if is_told(&noun) {
+            return noun;
+        }
         match category {
+            Category::Hpi | Category::Ros if DOINGS.contains(&first.as_str()) && noun.contains(' ') => {
+                format!("I've been {noun}")
+            }
+            Category::Allergy if ["congestion", "sneez", "hay fever", "seasonal"].iter().any(|w| noun.contains(w)) => {
+                format!("I get {noun}")
+            }
             Category::Pmh | Category::Psychiatric | Category::Obstetric => {
                 format!("I have {}", if noun.starts_with("history of") { format!("a {noun}") } else { article(&noun) })
             }
@@ -315,4 +314,35 @@ impl Narrator {
             _ => format!("I've had {}", article(&noun)),
         }
     }
+}
+
+/// A phrase that turns out to be a sentence in the first person already: "I continue to take Keppra", "work has been busy",
+/// "with both together, I feel better".
+fn is_told(noun: &str) -> bool {
+    let lower = noun.to_lowercase();
+    let head = lower.split([',', '(']).next().unwrap_or("");
+    let head = [
+        " that ",
+        " which ",
+        " who ",
+        " when ",
+        " where ",
+        " if ",
+        " because ",
+        " after ",
+        " while ",
+        " before ",
+        " until ",
+        " since ",
+        " as ",
+    ]
+    .iter()
+    .fold(head, |h, w| h.split(w).next().unwrap_or(h));
+    let finite = [" is ", " was ", " are ", " were ", " has been ", " have been ", " has not ", " does not "];
+    let opens = ["by ", "with ", "at ", "on ", "in ", "over ", "during ", "after ", "before ", "by the "];
+    noun.starts_with("I ")
+        || noun.starts_with("you ")
+        || noun.starts_with("I'")
+        || finite.iter().any(|f| head.contains(f))
+        || opens.iter().any(|o| lower.starts_with(o)) && (noun.contains(", I ") || noun.contains(", my "))
 }

@@ -2,7 +2,7 @@
 
 use super::cut::items;
 use super::topic::TopicIndex;
-use super::voice::{article, lower_first};
+use super::voice::{SYMPTOM_INGS, article, lower_first};
 use super::{Draft, Narrator};
 use crate::fact::{Category, Polarity};
 
@@ -13,8 +13,15 @@ impl Narrator {
             .trim_start_matches("any ")
             .trim_start_matches("of ")
             .trim_end_matches(" reported")
-            .trim_end_matches(" is reported")
-            .trim_end_matches(" noted");
+            .trim_end_matches(" noted")
+            .trim_end_matches(" present")
+            .trim_end_matches(" is")
+            .trim_end_matches(" are")
+            .trim_end_matches(" was")
+            .trim_end_matches(" were");
+        let list = [" is associated with", " are associated with", " was associated with"]
+            .iter()
+            .fold(list, |l, cut| l.split(cut).next().unwrap_or(l));
         let lower = list.to_lowercase();
         let family = lower.contains("family history") || category == Category::Family;
         let whole = list.split_whitespace().count() <= 3 || lower.contains(" when ") || lower.contains(" that ");
@@ -45,16 +52,34 @@ impl Narrator {
                 "difficulties",
                 "complaints",
                 "conditions",
+                "history",
+                "ideation",
+                "ideations",
+                "stools",
                 "diseases",
                 "disease",
             ]
             .contains(&last);
-            let bare = !p.contains(' ')
-                && p.len() > 4
-                && shared
-                && i + 1 < parts.len()
-                && parts.last().is_some_and(|l| l.split_whitespace().count() == 2);
-            let whole = if bare { format!("{p} {last}") } else { (*p).to_owned() };
+            let adjective = ["al", "ic", "ary", "ous", "ive"].iter().any(|e| p.ends_with(e));
+            let known = TopicIndex::builtin().and_then(|t| t.best(p, category)).is_some();
+            let words = parts.last().map_or(0, |l| l.split_whitespace().count());
+            let noun = !p.contains(' ') && p.len() > 4 && !known && words == 2;
+            let bare = (noun || adjective && words <= 3) && shared && i + 1 < parts.len();
+            // "changes in size or color", "problems with my bladder or bowels": the lead belongs to both.
+            let lead = parts[0].split_whitespace().take(2).collect::<Vec<_>>().join(" ");
+            let of = lead.ends_with(" in") || lead.ends_with(" with");
+            let leads =
+                ["change", "problem", "issue", "difficult", "trouble", "recent"].iter().any(|w| lead.contains(w));
+            let led = i > 0 && of && leads && !p.contains(' ') && !known;
+            let whole = if bare {
+                format!("{p} {last}")
+            } else if led {
+                format!("{lead} {p}")
+            } else if i > 0 && (*p == "loss" || *p == "gain") && parts[i - 1].contains("weight") {
+                format!("weight {p}")
+            } else {
+                (*p).to_owned()
+            };
             let (spoken, about) = self.deny(&whole, category, family, history);
             let mut category = if family { Category::Family } else { category };
             if history && matches!(category, Category::Hpi | Category::Ros) {
@@ -126,19 +151,15 @@ impl Narrator {
             "I don't drink alcohol".to_owned()
         } else if lower.ends_with(" use") || lower.ends_with("drugs") || lower.ends_with("tobacco") {
             format!("I don't use any {}", lower.trim_end_matches(" use"))
-        } else if first.ends_with("ing")
-            && ![
-                "swelling", "vomiting", "itching", "tingling", "bleeding", "sneezing", "sweating", "bruising",
-                "burning", "wheezing", "ringing", "spotting", "bloating", "cramping", "coughing",
-            ]
-            .contains(&first.as_str())
-        {
+        } else if first.ends_with("ing") && !SYMPTOM_INGS.contains(&first.as_str()) {
             format!("I haven't been {noun}")
         } else if ["past", "known", "significant", "relevant"].contains(&first.as_str())
             || lower.ends_with("medical history")
             || lower.ends_with("history")
         {
             format!("I have no {noun}")
+        } else if category == Category::Social && ["siblings", "children", "pets", "family"].contains(&first.as_str()) {
+            format!("I don't have any {noun}")
         } else if first == "been" || first == "had" {
             format!("I haven't {noun}")
         } else {

@@ -103,7 +103,8 @@ impl Narrator {
             " began",
             " noticed",
             " developed",
-            " worsen",
+            " worsened",
+            " worsens",
             " occurs",
             " radiates",
             " improved",
@@ -123,14 +124,20 @@ impl Narrator {
             " appears",
             " seems",
             " occurred",
-            " increased",
-            " decreased",
+            " increased in ",
+            " increased to ",
+            " decreased in ",
+            " decreased to ",
+            " interrupted ",
+            " led to ",
+            " included ",
             " helps",
             " brought",
             " been ",
         ];
         let padded = format!(" {lower} ");
-        let is_sentence = finite.iter().any(|f| padded.contains(f)) && !lower.starts_with("history of");
+        let is_sentence =
+            finite.iter().any(|f| padded.find(f).is_some_and(|at| at > 0)) && !lower.starts_with("history of");
         if category == Category::Social
             && let Some(habits) = self.habits(text, source)
         {
@@ -153,7 +160,19 @@ impl Narrator {
         if matches!(category, Category::Hpi) && ARRIVES.as_ref().is_some_and(|r| r.is_match(text)) {
             return self.presentation(text);
         }
-        let spoken = if patient_verbs || is(past) || is("has is was does can cannot would did could") && !is(people) {
+        if matches!(category, Category::Hpi | Category::Ros | Category::Pmh)
+            && RESULT.as_ref().is_some_and(|r| r.is_match(text))
+            && !first.ends_with("ly")
+            && !["he ", "she ", "the patient", "i ", "his ", "her ", "my "].iter().any(|p| lower.starts_with(p))
+        {
+            return self.report(text, Category::Test).into_iter().collect();
+        }
+        let second = lower.split_whitespace().nth(1).unwrap_or("");
+        let adverb = is("previously recently currently generally newly initially");
+        let spoken = if adverb && passive.split(' ').any(|w| w == second) {
+            let verb = if first == "currently" || first == "generally" { "is" } else { "was" };
+            v.first(&format!("the patient {verb} {}", lower_first(text)))
+        } else if patient_verbs || is(past) || is("has is was does can cannot would did could") && !is(people) {
             v.first(&format!("the patient {}", lower_first(text)))
         } else if is("feeling taking having getting living working struggling sleeping eating drinking using")
             && !is_sentence
@@ -163,14 +182,21 @@ impl Narrator {
             let verb =
                 if is("diagnosed treated born admitted prescribed referred hospitalized") { "was" } else { "is" };
             v.first(&format!("the patient {verb} {}", lower_first(text)))
-        } else if is(symptom_verbs) && !(first == "associated" && lower.contains(" include")) {
+        } else if is(symptom_verbs)
+            && !(is("worsening ongoing improving progressing") && names_symptom(&lower))
+            && !(first == "associated" && lower.contains(" include"))
+        {
             let lead = if first.ends_with("ing") || is("relieved aggravated exacerbated triggered associated") {
                 "it's "
             } else {
                 "it "
             };
             format!("{lead}{}", v.first(&lower_first(text)))
-        } else if is(quality) && !is_sentence && TopicIndex::builtin().and_then(|t| t.best(text, category)).is_none() {
+        } else if is(quality)
+            && !is_sentence
+            && !names_symptom(&lower)
+            && TopicIndex::builtin().and_then(|t| t.best(text, category)).is_none()
+        {
             format!("it's {}", v.first(&lower_first(text)))
         } else if matches!(
             category,
@@ -190,6 +216,41 @@ impl Narrator {
         let polarity = if negative { Polarity::Absent } else { Polarity::Present };
         vec![self.file(&spoken, text, source, category, polarity, true)]
     }
+}
+
+/// A test or its report is what the sentence is about.
+static RESULT: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"(?i)^(?:[\w'’()/-]+ ){1,6}(?:revealed|confirmed|showed|demonstrated|suggested|suggests?|disclosed)\b")
+        .ok()
+});
+
+/// "generalized weakness", "bilateral eye redness": the quality comes with what it is a quality of.
+fn names_symptom(lower: &str) -> bool {
+    let nouns = [
+        "weakness",
+        "pain",
+        "swelling",
+        "discomfort",
+        "fatigue",
+        "rash",
+        "cough",
+        "numbness",
+        "headache",
+        "fever",
+        "aches",
+        "lesions",
+        "redness",
+        "breath",
+        "dyspnea",
+        "weight loss",
+        "vomiting",
+        "nausea",
+        "decline",
+        "tiredness",
+        "acuity",
+        "vision",
+    ];
+    lower.contains(' ') && nouns.iter().any(|n| lower.contains(n)) && !lower.contains("pain is")
 }
 
 /// Social shorthand that grammar cannot guess.

@@ -34,6 +34,7 @@ impl Voice {
                 "I'd" => subject("'d", "'d"),
                 "I'll" => subject(" will", " will"),
                 "my" | "My" => his.to_owned(),
+                "am" if !agree => if plural { "are" } else { "is" }.to_owned(),
                 "me" => him.to_owned(),
                 "mine" => his.to_owned(),
                 "myself" => selves.to_owned(),

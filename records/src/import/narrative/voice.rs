@@ -1,5 +1,8 @@
 //! From the clinician's third person to the patient's first, or to a parent's words about a child.
 
+pub(crate) use super::article::{article, lower_first};
+pub(super) use super::verbs::{ADVERBS, DOINGS, SYMPTOM_INGS};
+use super::verbs::{AFTER_HER_ME, COORDINATE, RELATIVES_F, RELATIVES_M, base};
 use crate::record::Sex;
 use regex::Regex;
 use std::sync::LazyLock;
@@ -11,171 +14,6 @@ pub(crate) struct Voice {
     /// A parent speaks for the patient.
     pub parent: bool,
 }
-
-pub(super) const ADVERBS: &[&str] = &[
-    "also",
-    "now",
-    "still",
-    "never",
-    "often",
-    "always",
-    "sometimes",
-    "not",
-    "just",
-    "only",
-    "then",
-    "even",
-    "once",
-    "further",
-    "otherwise",
-    "both",
-    "all",
-    "no",
-    "longer",
-    "ever",
-    "already",
-    "again",
-    "first",
-    "later",
-    "too",
-    "previously",
-    "currently",
-    "actually",
-];
-const RELATIVES_M: &[&str] = &[
-    "father",
-    "brother",
-    "son",
-    "husband",
-    "grandfather",
-    "uncle",
-    "nephew",
-    "boyfriend",
-    "grandson",
-    "dad",
-    "doctor",
-];
-const RELATIVES_F: &[&str] = &[
-    "mother",
-    "sister",
-    "daughter",
-    "wife",
-    "grandmother",
-    "aunt",
-    "niece",
-    "girlfriend",
-    "granddaughter",
-    "mum",
-    "mom",
-    "doctor",
-];
-const AFTER_HER_ME: &[&str] = &[
-    "to", "in", "at", "on", "for", "with", "and", "or", "but", "from", "by", "when", "while", "that", "as", "if",
-    "because", "since", "after", "before", "the", "a", "an", "so", "about", "during", "off", "out", "up", "into", "is",
-    "was", "has", "had", "feel", "a", "any", "some", "until", "without", "though", "again", "today", "home", "this",
-];
-
-/// Third person singular to base form: "takes" -> "take", "denies" -> "deny". `None` where it is no such verb.
-fn base(verb: &str) -> Option<String> {
-    let v = verb.to_lowercase();
-    Some(match v.as_str() {
-        "is" => "am".into(),
-        "has" => "have".into(),
-        "does" => "do".into(),
-        "was" | "were" => "was".into(),
-        "goes" => "go".into(),
-        "isn't" => "am not".into(),
-        "hasn't" => "haven't".into(),
-        "doesn't" => "don't".into(),
-        "weren't" => "wasn't".into(),
-        _ if v.ends_with("ss") || v.ends_with("us") || v.ends_with("is") || v.len() < 4 || !v.ends_with('s') => {
-            return None;
-        }
-        _ if v.ends_with("ies") && v.len() > 4 => format!("{}y", &v[..v.len() - 3]),
-        _ if ["sses", "shes", "ches", "xes", "zzes"].iter().any(|e| v.ends_with(e)) => v[..v.len() - 2].into(),
-        _ => v[..v.len() - 1].into(),
-    })
-}
-
-/// Verbs that clinicians' notes put third in "he eats well and drinks little".
-const COORDINATE: &[&str] = &[
-    "is",
-    "has",
-    "does",
-    "takes",
-    "drinks",
-    "smokes",
-    "works",
-    "lives",
-    "feels",
-    "eats",
-    "denies",
-    "reports",
-    "states",
-    "notes",
-    "complains",
-    "describes",
-    "sleeps",
-    "uses",
-    "goes",
-    "wakes",
-    "walks",
-    "wants",
-    "needs",
-    "thinks",
-    "believes",
-    "gets",
-    "tries",
-    "says",
-    "exercises",
-    "plays",
-    "attends",
-    "enjoys",
-    "worries",
-    "cries",
-    "avoids",
-    "continues",
-    "experiences",
-    "presents",
-    "appears",
-    "looks",
-    "finds",
-    "knows",
-    "likes",
-    "makes",
-    "runs",
-    "sees",
-    "spends",
-    "struggles",
-    "suffers",
-    "wears",
-    "weighs",
-    "requires",
-    "remains",
-    "keeps",
-    "hopes",
-    "plans",
-    "prefers",
-    "refuses",
-    "speaks",
-    "travels",
-    "tends",
-    "watches",
-    "checks",
-    "climbs",
-    "ambulates",
-    "recalls",
-    "moves",
-    "stays",
-    "turns",
-    "stands",
-    "sits",
-    "runs",
-    "rests",
-    "lies",
-    "hears",
-    "rates",
-];
 
 /// Words and what lies between them.
 pub(super) fn pieces(text: &str) -> Vec<String> {
@@ -193,7 +31,15 @@ pub(super) fn pieces(text: &str) -> Vec<String> {
 }
 
 static PATIENT: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(?i)\b(?:(?:the|this|our) )?(?:(?:patient|pt)\b|(?:\[NAME\]|(?:Mr|Mrs|Ms|Miss)\.? \[NAME\]))(['’]s?\b)?|\b(?:the|this) (?:\w+-)?(?:man|woman|boy|girl|child|infant|baby|newborn|toddler|gentleman|lady|teenager|adolescent|neonate)\b(['’]s?\b)?").ok()
+    Regex::new(r"(?i)\b(?:(?:the|this|our) )?(?:(?:patient|pt)\b|(?:\[NAME\]|(?:Mr|Mrs|Ms|Miss)\.? \[NAME\]))( ?['’]s\b|['’]\B)?|\b(?:the|this) (?:\w+-)?(?:man|woman|boy|girl|child|infant|baby|newborn|toddler|gentleman|lady|teenager|adolescent|neonate)\b(['’]s?\b)?").ok()
+});
+
+static OWN_CHILD: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"(?i)\b(?:her|his|their) (?:son|daughter|child|baby|infant)\b").ok());
+
+/// What a note says of telling, where the telling is done here: "I state that I have", "which I note are".
+static TELLING: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"\bI (?:also )?(?:state|note|report|mention|say|describe)(?: that)? (I\b|I'|my |the |it |this |there |these |when |after |since |occasionally |lately )").ok()
 });
 
 impl Voice {
@@ -204,6 +50,11 @@ impl Voice {
                 if c.get(1).or(c.get(2)).is_some() { "ptpossx".to_owned() } else { "ptsubjx".to_owned() }
             }),
             None => clause.into(),
+        };
+        // The parent who speaks is the one the note tells of.
+        let marked = match OWN_CHILD.as_ref().filter(|_| self.parent) {
+            Some(re) => re.replace_all(&marked, "ptsubjx").into_owned(),
+            None => marked.into_owned(),
         };
         let p = pieces(&marked);
         let (he, she) = match self.sex {
@@ -240,7 +91,8 @@ impl Voice {
                     other = false;
                     let object = [
                         "to", "of", "by", "with", "for", "from", "on", "in", "told", "brought", "asked", "gave",
-                        "made", "causes", "caused", "found", "about", "advised",
+                        "made", "causes", "caused", "found", "about", "advised", "saw", "see", "treated", "referred",
+                        "sent", "helped", "bothered", "bothers", "prevents",
                     ]
                     .contains(&previous.as_str());
                     agree = !object;
@@ -300,18 +152,40 @@ impl Voice {
             previous = lower;
             comma = false;
         }
-        contract(&out)
+        let out = contract(&out);
+        match TELLING.as_ref() {
+            Some(re) => re.replace_all(&out, "$1").into_owned(),
+            None => out,
+        }
     }
 
     /// A whole sentence to be spoken: capital, full stop, lay words, and the parent's view for a child.
     pub fn sentence(self, first_person: &str) -> String {
-        let s = super::lay::plain(first_person.trim());
+        let s = doing(&super::lay::plain(first_person.trim()));
         let s = if self.parent { self.parental(&s) } else { s };
         let s = s.trim().trim_end_matches(['.', ',', ';', ':', ' ']).trim();
         let mut chars = s.chars();
         let head = chars.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
         format!("{head}{}.", chars.as_str())
     }
+}
+
+/// Lay words for a symptom may be something done: "I've had getting up at night" is "I've been getting up at night".
+fn doing(text: &str) -> String {
+    let text = text.replace(" a itchy", " an itchy").replace(" an shortness", " a shortness");
+    let text = text.as_str();
+    let verbs = ["feeling ", "getting ", "passing ", "needing ", "vomiting blood", "coughing up"];
+    for (had, been) in [("I've had ", "I've been "), ("I haven't had any ", "I haven't been ")] {
+        if let Some(rest) = text.strip_prefix(had) {
+            if let Some(state) = rest.strip_prefix("being ") {
+                return format!("{been}{state}");
+            }
+            if verbs.iter().any(|v| rest.starts_with(v)) {
+                return format!("{been}{rest}");
+            }
+        }
+    }
+    text.to_owned()
 }
 
 /// The way people say it.
@@ -338,163 +212,15 @@ fn contract(text: &str) -> String {
         ("I have taken ", "I've taken "),
         ("I would ", "I'd "),
         ("I will ", "I'll "),
+        (" nor does I ", " nor do I "),
+        ("I last saw me", "you last saw me"),
+        ("a new I ", "a new patient "),
+        ("which I note are ", "which are "),
+        ("which I state are ", "which are "),
     ] {
         if s.contains(long) {
             s = s.replace(long, short);
         }
     }
     s
-}
-
-/// Nouns that want an article when they stand alone.
-const COUNT: &[&str] = &[
-    "headache",
-    "fever",
-    "cough",
-    "rash",
-    "cold",
-    "sore throat",
-    "runny nose",
-    "blocked nose",
-    "seizure",
-    "stroke",
-    "fall",
-    "fracture",
-    "lump",
-    "mass",
-    "migraine",
-    "stomach ache",
-    "heart attack",
-    "lesion",
-    "mole",
-    "ulcer",
-    "burn",
-    "bruise",
-    "infection",
-    "murmur",
-    "swelling",
-    "tremor",
-    "limp",
-    "cramp",
-    "episode",
-    "sensation",
-    "loss",
-    "cut",
-    "wound",
-    "transplant",
-    "pacemaker",
-    "stent",
-    "hernia",
-    "nosebleed",
-    "blister",
-    "discharge",
-    "lifestyle",
-    "job",
-    "history",
-    "feeling",
-    "bump",
-    "backache",
-    "earache",
-    "toothache",
-    "fit",
-    "ache",
-    "change",
-    "decrease",
-    "increase",
-    "lack",
-    "smell",
-    "colonoscopy",
-    "hysterectomy",
-    "appendectomy",
-    "appendicectomy",
-    "cholecystectomy",
-    "splenectomy",
-    "biopsy",
-    "spasm",
-    "weakness of",
-    "spot",
-];
-
-/// Puts "a" or "an" before a countable noun that has no determiner.
-pub(crate) fn article(noun: &str) -> String {
-    let first = noun.split_whitespace().next().unwrap_or("").to_lowercase();
-    let determined = [
-        "a",
-        "an",
-        "the",
-        "my",
-        "some",
-        "any",
-        "no",
-        "his",
-        "her",
-        "this",
-        "several",
-        "many",
-        "multiple",
-        "two",
-        "three",
-        "four",
-        "few",
-        "recurrent",
-        "occasional",
-        "one",
-        "each",
-        "both",
-        "more",
-        "other",
-        "these",
-    ];
-    if determined.contains(&first.as_str()) || first.chars().any(|c| c.is_ascii_digit()) {
-        return noun.to_owned();
-    }
-    let head = [
-        " in ", " on ", " of ", " for ", " with ", " at ", " since ", " after ", " that ", " when ", " to ", " (",
-        " from ", " during ", " over ", ", ",
-    ]
-    .iter()
-    .filter_map(|p| noun.find(p))
-    .min()
-    .map_or(noun, |i| &noun[..i]);
-    let lower = head.to_lowercase();
-    if !COUNT.iter().any(|c| lower == *c || lower.ends_with(&format!(" {c}"))) {
-        return noun.to_owned();
-    }
-    let vowel =
-        first.starts_with(['a', 'e', 'i', 'o', 'u']) && (!first.starts_with("uni") || first.starts_with("unin"));
-    format!("{} {noun}", if vowel { "an" } else { "a" })
-}
-
-/// Lower-case initial, unless the word is a name, an abbreviation or a lone letter.
-pub(crate) fn lower_first(s: &str) -> String {
-    let word: String = s.chars().take_while(|c| c.is_alphanumeric() || *c == '\'').collect();
-    let keep = word == "I"
-        || word.starts_with("I'")
-        || word.chars().skip(1).any(|c| c.is_uppercase() || c.is_ascii_digit())
-        || word.chars().count() < 2;
-    let named = [
-        "Parkinson",
-        "Crohn",
-        "Graves",
-        "Hodgkin",
-        "Alzheimer",
-        "Raynaud",
-        "Marfan",
-        "Tylenol",
-        "Advil",
-        "Ventolin",
-        "Down",
-        "Cushing",
-        "Addison",
-        "English",
-        "African",
-    ];
-    if keep || named.iter().any(|n| s.starts_with(n)) {
-        return s.to_owned();
-    }
-    let mut chars = s.chars();
-    match chars.next() {
-        Some(c) => c.to_lowercase().chain(chars).collect(),
-        None => String::new(),
-    }
 }
