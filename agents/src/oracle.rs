@@ -24,7 +24,12 @@ impl Oracle {
             return action;
         }
         let d = &record.diagnosis;
-        let differential = std::iter::once(d.name.clone()).chain(d.differential.iter().take(4).cloned()).collect();
+        let known = std::iter::once(&d.name).chain(d.differential.iter().take(4));
+        let mut differential: Vec<String> = known.filter(|n| !n.trim().is_empty()).cloned().collect();
+        if differential.is_empty() {
+            // The source states no diagnosis, so there is none to know.
+            differential.push("undifferentiated illness".to_owned());
+        }
         let allowed = |step: &&String| {
             let step = step.to_lowercase();
             !record.contraindications.iter().any(|c| step.contains(&c.treatment.to_lowercase()))

@@ -145,6 +145,11 @@ fn summary(report: &ImportReport, json: bool) -> Result<(), Fail> {
     out::line(report)
 }
 
+/// A diagnosis as people read it.
+fn stated(name: &str) -> &str {
+    if name.is_empty() { "no diagnosis stated" } else { name }
+}
+
 /// One file a record, named by its id; what cannot stand in a file name becomes `_`.
 fn write_all(dir: &Path, records: &[PatientRecord]) -> Result<(), Fail> {
     let trouble = |path: &Path, e: std::io::Error| {
@@ -207,7 +212,7 @@ fn show(a: ShowArgs) -> Result<ExitCode, Fail> {
         out::json(&serde_json::to_value(r)?)?;
         return Ok(ExitCode::SUCCESS);
     }
-    out::line(format!("{}: {}; {}", r.id, r.demographics.describe(), r.diagnosis.name))?;
+    out::line(format!("{}: {}; {}", r.id, r.demographics.describe(), stated(&r.diagnosis.name)))?;
     out::line(format!("\"{}\"", r.chief_complaint))?;
     for category in Category::ALL {
         for f in r.facts.iter().filter(|f| f.category == category) {
@@ -234,7 +239,7 @@ fn deidentify(a: DeidArgs) -> Result<ExitCode, Fail> {
     let text = String::from_utf8(bytes).map_err(|e| {
         Fail::trouble(format!("{}: not UTF-8 at byte {}", a.file, e.utf8_error().valid_up_to()), "convert it first")
     })?;
-    let done = deid(&text, &DeidOptions { names: a.names, ..DeidOptions::default() });
+    let done = deid(&text, &DeidOptions { names: a.names });
     if !a.report {
         out::line(done.text.trim_end_matches('\n'))?;
         return Ok(ExitCode::SUCCESS);
