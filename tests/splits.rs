@@ -71,3 +71,16 @@ fn two_of_the_sixteen_types_are_held_out_whatever_else_a_persona_is() {
     let out: Vec<String> = Mbti::all().filter(|m| of(*m).held_out()).map(|m| m.to_string()).collect();
     assert_eq!(out, ["INTP", "ESFJ"]);
 }
+
+#[test]
+fn personas_held_out_never_reach_training_and_are_drawn_when_asked_for() {
+    use bedside_env::{Env, EnvConfig, Gym, ResetOptions, seed::Seed};
+    let cases = crate::fixtures::cases(5);
+    for held_out_personas in [false, true] {
+        let mut gym = Gym::new(cases.clone(), EnvConfig { held_out_personas, ..EnvConfig::default() });
+        for seed in 0..100 {
+            let (_, info) = gym.reset(Seed(seed), &ResetOptions::default()).expect("resets");
+            assert_eq!(info.persona.held_out(), held_out_personas, "{}", info.persona);
+        }
+    }
+}

@@ -20,6 +20,8 @@ pub struct EnvConfig {
     pub limits: Limits,
     /// Every episode is played by this persona; `None` draws one that fits the patient.
     pub persona: Option<Persona>,
+    /// Draw only personas that are kept from training; else only the others.
+    pub held_out_personas: bool,
     /// Scores an episode when it ends; `None` leaves it unscored.
     pub scorer: Option<Arc<dyn Scorer>>,
     /// Fulfils what language-model units ask for. The embedded units never ask.
@@ -40,6 +42,7 @@ impl Default for EnvConfig {
             switches: UnitSwitches::default(),
             limits: Limits::default(),
             persona: None,
+            held_out_personas: false,
             scorer: Some(Arc::new(crate::verifier::EmbeddedScorer::default())),
             driver: None,
             seal: false,
@@ -251,7 +254,8 @@ pub(crate) fn opening(
     let at = options.case.unwrap_or_else(|| Draw::new(seed, b"case", 0, Purpose::Case).below(cases.len()));
     let case = cases.get(at).ok_or(EnvError::NoSuchCase(at, cases.len()))?;
     let persona = options.persona.or(config.persona).unwrap_or_else(|| {
-        Persona::sample(&mut Draw::new(seed, &case.hash.0, 0, Purpose::Persona), &case.record.demographics)
+        let mut draw = Draw::new(seed, &case.hash.0, 0, Purpose::Persona);
+        Persona::sample(&mut draw, &case.record.demographics, config.held_out_personas)
     });
     let rubric_hash = config.scorer.as_ref().map_or(Digest::ZERO, |s| s.rubric_hash(case, &persona));
     let opening = Opening {

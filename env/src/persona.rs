@@ -73,6 +73,14 @@ impl Mbti {
     }
 }
 
+impl Mbti {
+    /// INTP and ESFJ, which differ in every trait, are kept from training.
+    pub fn held_out(self) -> bool {
+        (self.extravert, self.sensing, self.thinking, self.judging) == (false, false, true, false)
+            || (self.extravert, self.sensing, self.thinking, self.judging) == (true, true, false, true)
+    }
+}
+
 impl fmt::Display for Mbti {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let letter = |yes: bool, a: char, b: char| if yes { a } else { b };
@@ -121,9 +129,11 @@ impl Persona {
         recall: Recall::Good,
     };
 
-    /// A persona that fits the patient: recall fades with age, schooling follows literacy.
-    pub fn sample(draw: &mut Draw, who: &Demographics) -> Persona {
-        let bits = draw.below(16) as u8;
+    /// A persona that fits the patient: recall fades with age, schooling follows literacy. Its type is one of those for training,
+    /// or with `held_out` one of those kept from it.
+    pub fn sample(draw: &mut Draw, who: &Demographics, held_out: bool) -> Persona {
+        let types: Vec<Mbti> = Mbti::all().filter(|m| m.held_out() == held_out).collect();
+        let mbti = draw.pick(&types).copied().unwrap_or(Persona::PLAIN.mbti);
         let old = who.years().is_some_and(|y| y >= 75);
         let education = Education::ALL[weighted(draw, &[25, 50, 25])];
         let literacy = Literacy::ALL[match education {
@@ -132,12 +142,7 @@ impl Persona {
             Education::University => weighted(draw, &[5, 45, 50]),
         }];
         Persona {
-            mbti: Mbti {
-                extravert: bits & 8 != 0,
-                sensing: bits & 4 != 0,
-                thinking: bits & 2 != 0,
-                judging: bits & 1 != 0,
-            },
+            mbti,
             education,
             literacy,
             means: Means::ALL[weighted(draw, &[35, 65])],
@@ -149,7 +154,7 @@ impl Persona {
 
     /// Two of the 16 types never occur in training.
     pub fn held_out(&self) -> bool {
-        matches!(self.mbti.to_string().as_str(), "INTP" | "ESFJ")
+        self.mbti.held_out()
     }
 }
 

@@ -206,7 +206,11 @@ pub fn ix(case: &Case, topic: &str) -> FactIx {
 
 /// A persona drawn for the patient, all sorts.
 pub fn persona(case: &Case, seed: u64) -> Persona {
-    Persona::sample(&mut Draw::new(Seed(seed), b"persona", 0, Purpose::Persona), &case.record.demographics)
+    Persona::sample(
+        &mut Draw::new(Seed(seed), b"persona", 0, Purpose::Persona),
+        &case.record.demographics,
+        seed % 8 == 0,
+    )
 }
 
 pub fn plain() -> Persona {
