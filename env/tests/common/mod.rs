@@ -209,7 +209,7 @@ pub fn persona(case: &Case, seed: u64) -> Persona {
     Persona::sample(
         &mut Draw::new(Seed(seed), b"persona", 0, Purpose::Persona),
         &case.record.demographics,
-        seed % 8 == 0,
+        seed.is_multiple_of(8),
     )
 }
 
