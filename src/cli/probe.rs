@@ -257,20 +257,6 @@ fn topic_in(topic: &str, labels: &[String]) -> bool {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn topics_are_judged_as_the_label_guide_says() {
-        let right =
-            |topic: &str, labels: &[&str]| topic_in(topic, &labels.iter().map(|l| l.to_string()).collect::<Vec<_>>());
-        assert!(right("cough/onset", &["onset", "duration"]) && right("cough/onset", &["cough"]));
-        assert!(right("*", &["*"]) && right("exam:chest", &["chest"]) && right("exam:chest", &["exam:chest"]));
-        assert!(!right("cough/onset", &["cough", "severity"]) && !right("fever", &["*"]) && !right("*", &["fever"]));
-    }
-}
-
 /// Each utterance against many cases, alone and twice more after it was said: what reaches the observation unearned is a leak.
 fn inject(rows: &[Row], args: &Args) -> Result<ExitCode, Fail> {
     let records = args.source.load(Some(args.cases))?;
@@ -357,4 +343,18 @@ fn deidentify(rows: &[Row]) -> Result<ExitCode, Fail> {
         "kept": kept, "altered": altered, "failures": failures,
     }))?;
     Ok(code(altered == 0 && found == planted))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn topics_are_judged_as_the_label_guide_says() {
+        let right =
+            |topic: &str, labels: &[&str]| topic_in(topic, &labels.iter().map(|l| l.to_string()).collect::<Vec<_>>());
+        assert!(right("cough/onset", &["onset", "duration"]) && right("cough/onset", &["cough"]));
+        assert!(right("*", &["*"]) && right("exam:chest", &["chest"]) && right("exam:chest", &["exam:chest"]));
+        assert!(!right("cough/onset", &["cough", "severity"]) && !right("fever", &["*"]) && !right("*", &["fever"]));
+    }
 }
