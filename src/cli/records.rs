@@ -234,7 +234,7 @@ fn deidentify(a: DeidArgs) -> Result<ExitCode, Fail> {
     let text = String::from_utf8(bytes).map_err(|e| {
         Fail::trouble(format!("{}: not UTF-8 at byte {}", a.file, e.utf8_error().valid_up_to()), "convert it first")
     })?;
-    let done = deid(&text, &DeidOptions { names: a.names, ..DeidOptions::default() });
+    let done = deid(&text, &DeidOptions { names: a.names });
     if !a.report {
         out::line(done.text.trim_end_matches('\n'))?;
         return Ok(ExitCode::SUCCESS);
