@@ -201,9 +201,6 @@ fn numbers_out_of_range_are_misuse_and_never_overflow() {
         vec!["fork", "x", "--episode", "y", "--turn", "1", "--policy", "random", "--fragment", "4294967295"],
         vec!["records", "generate", "--cases", "0", "--out", "x"],
     ] {
-        if args.contains(&"100000") && cfg!(debug_assertions) {
-            continue; // Generating so many takes a while unoptimised.
-        }
         let o = bedside(&args);
         let error = text(&o.stderr);
         assert_eq!(o.status.code(), Some(2), "{args:?}: {error}");

@@ -69,6 +69,17 @@ pub fn config(max_turns: u32, persona: Option<&str>, without: &[String]) -> Resu
     Ok(config)
 }
 
+fn small_enough(cases: usize, args: &Args) -> Result<(), Fail> {
+    let many = (cases as u64).saturating_mul(args.seeds).saturating_mul(args.policy.len() as u64);
+    if many <= MOST_JOBS {
+        return Ok(());
+    }
+    Err(Fail::usage(
+        format!("{many} consultations are more than one run takes ({MOST_JOBS})"),
+        "lower --cases or --seeds, and run the rest into the same --log",
+    ))
+}
+
 /// One consultation as the table needs it.
 #[derive(Clone, Copy)]
 struct Row {
@@ -88,14 +99,10 @@ pub fn run(mut args: Args) -> Result<ExitCode, Fail> {
         bedside::agents::doctor(name)?;
     }
     let config = config(args.max_turns, args.persona.as_deref(), &args.without)?;
+    // Before the cases are made, where their number is known.
+    small_enough(args.cases.unwrap_or(1), &args)?;
     let cases = args.source.cases(args.cases)?;
-    let many = (cases.len() as u64).saturating_mul(args.seeds).saturating_mul(args.policy.len() as u64);
-    if many > MOST_JOBS {
-        return Err(Fail::usage(
-            format!("{many} consultations are more than one run takes ({MOST_JOBS})"),
-            "lower --cases or --seeds, and run the rest into the same --log",
-        ));
-    }
+    small_enough(cases.len(), &args)?;
     let mut jobs = Vec::new();
     for policy in &args.policy {
         for case in 0..cases.len() {
