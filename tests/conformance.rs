@@ -50,7 +50,7 @@ fn the_embedded_scorer_keeps_the_contract_of_a_verifier() {
     {
         let (log, _) = play(&mut gym, policy, case, Seed(3));
         let Some(Event::ConsultationOpened(o)) = log.events.first() else { panic!("opens") };
-        episodes.push((gym.cases()[case].clone(), o.persona, log.events.clone()));
+        episodes.push((gym.cases()[case].clone(), o.persona, log.events.to_vec()));
     }
     passes(check_verifier(&EmbeddedScorer::default(), &episodes));
 }

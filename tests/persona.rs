@@ -38,7 +38,7 @@ fn interview(gym: &mut Gym, case: usize, persona: Persona) -> Vec<Event> {
             break;
         }
     }
-    gym.log().expect("open").events
+    gym.log().expect("open").events.to_vec()
 }
 
 /// What was asked, told and said in one turn.

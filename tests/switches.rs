@@ -25,7 +25,7 @@ fn played(shared: &Arc<Vec<Arc<Case>>>, units: Units, switches: UnitSwitches, ca
 }
 
 fn events(gym: &Gym) -> Vec<Event> {
-    gym.log().expect("open").events
+    gym.log().expect("open").events.to_vec()
 }
 
 fn ending(events: &[Event]) -> Option<Status> {

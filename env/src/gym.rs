@@ -5,6 +5,7 @@ use crate::event::{Event, ForkPoint, Opening};
 use crate::hash::Digest;
 use crate::observation::Observation;
 use crate::persona::Persona;
+use crate::rubric::Scorecard;
 use crate::seed::{Draw, Purpose, Seed};
 use crate::step::{EpisodeId, Limits, Metrics, Reward, Status, Step, Unscored};
 use crate::units::{Case, Effect, EffectResult, UnitSwitches, Units};
@@ -108,11 +109,13 @@ pub struct Gym {
     pub(crate) cases: Arc<Vec<Arc<Case>>>,
     pub(crate) ward: Ward,
     slot: Option<Slot>,
+    /// The finished episode's scorecard.
+    card: Option<Scorecard>,
 }
 
 impl Gym {
     pub fn new(cases: Arc<Vec<Arc<Case>>>, config: EnvConfig) -> Gym {
-        Gym { ward: Ward::new(config.units.clone()), config, cases, slot: None }
+        Gym { ward: Ward::new(config.units.clone()), config, cases, slot: None, card: None }
     }
 
     /// Steps by (episode, turn): a retried turn returns what it returned before, and plays nothing.
@@ -140,10 +143,10 @@ impl Gym {
         let log = self.ward.log(slot)?;
         let end = log.events.iter().position(|e| e.turn() > turn).unwrap_or(log.events.len());
         let case = self.ward.case(slot)?.clone();
-        let past = EpisodeLog { episode: log.episode, events: log.events[..end].to_vec() };
+        let past = EpisodeLog { episode: log.episode, events: Arc::new(log.events[..end].to_vec()) };
         let mut ward = Ward::new(self.config.units.clone());
         let then = ward.restore(case, &past)?;
-        finish(&ward, then, &self.config)
+        finish(&ward, then, &self.config).map(|f| f.0)
     }
 
     /// Starts from the middle of a logged consultation; `fragment_turns` more doctor turns, or to the end.
@@ -170,9 +173,15 @@ impl Gym {
     }
 
     fn replace(&mut self, slot: Slot) {
+        self.card = None;
         if let Some(old) = self.slot.replace(slot) {
             self.ward.discharge(old);
         }
+    }
+
+    /// The open episode's scorecard, once it has ended and where there is a scorer.
+    pub fn scorecard(&self) -> Option<&Scorecard> {
+        self.card.as_ref()
     }
 
     /// The open episode as its log.
@@ -279,21 +288,22 @@ pub(crate) fn opening(
     Ok((at, id, opening))
 }
 
-/// The step a slot is in after its turn.
-pub(crate) fn finish(ward: &Ward, slot: Slot, config: &EnvConfig) -> Result<Step, EnvError> {
+/// The step a slot is in after its turn, and its scorecard where the turn ended it.
+pub(crate) fn finish(ward: &Ward, slot: Slot, config: &EnvConfig) -> Result<(Step, Option<Scorecard>), EnvError> {
     let status = ward.status(slot)?;
     let mut metrics = Metrics::default();
     measure(ward, slot, &mut metrics)?;
+    let mut scored = None;
     let reward = match (&config.scorer, status) {
         (None, _) => Reward::Unscored(Unscored::NoVerifier),
         (_, Status::Running) => Reward::Unscored(Unscored::NotYet),
         (Some(scorer), _) => {
             let card = scorer.score(ward.case(slot)?, ward.events(slot)?);
             card.fill(&mut metrics);
-            card.reward()
+            scored.insert(card).reward()
         }
     };
-    Ok(Step { observation: ward.observation(slot)?, reward, status, metrics })
+    Ok((Step { observation: ward.observation(slot)?, reward, status, metrics }, scored))
 }
 
 /// Plays turns, and fulfils what the units ask for until none of these consultations waits for an effect.
@@ -331,7 +341,9 @@ impl Env for Gym {
         let slot = self.slot.ok_or(EnvError::NotReset)?;
         let trace = trace_digest(&decision);
         advance(&mut self.ward, vec![(slot, decision.turn, trace)], &self.config)?;
-        finish(&self.ward, slot, &self.config)
+        let (step, card) = finish(&self.ward, slot, &self.config)?;
+        self.card = card;
+        Ok(step)
     }
 }
 

@@ -4,6 +4,7 @@ use crate::Digest;
 use crate::action::Decision;
 use crate::gym::{EnvConfig, EnvError, Info, ResetOptions, advance, finish, opening, trace_digest};
 use crate::observation::Observation;
+use crate::rubric::Scorecard;
 use crate::seed::Seed;
 use crate::step::Step;
 use crate::units::Case;
@@ -38,6 +39,8 @@ pub struct VecStep {
 pub struct Ended {
     pub last_step: Option<Box<Step>>,
     pub log: EpisodeLog,
+    /// How the episode was scored, where there is a scorer.
+    pub card: Option<Scorecard>,
     /// `Ward::digest` and `Ward::checksum` of the finished episode, where [`EnvConfig::seal`] asks for them.
     pub seal: Option<(Digest, Digest)>,
 }
@@ -280,7 +283,7 @@ impl Shard {
     }
 
     fn answer(&mut self, i: usize, slot: Slot) -> Result<VecStep, EnvError> {
-        let step = finish(&self.ward, slot, &self.config)?;
+        let (step, card) = finish(&self.ward, slot, &self.config)?;
         if step.status.is_running() {
             return Ok(VecStep { step, info: None, ended: None });
         }
@@ -290,10 +293,14 @@ impl Shard {
         let log = self.ward.log(slot)?;
         let seal = if self.config.seal { Some((self.ward.digest(slot)?, self.ward.checksum(slot)?)) } else { None };
         if self.mode != AutoresetMode::SameStep {
-            return Ok(VecStep { step, info: None, ended: Some(Ended { last_step: None, log, seal }) });
+            return Ok(VecStep { step, info: None, ended: Some(Ended { last_step: None, log, card, seal }) });
         }
         let (observation, info) = self.next(i)?;
         let shown = Step { observation, ..step.clone() };
-        Ok(VecStep { step: shown, info: Some(info), ended: Some(Ended { last_step: Some(Box::new(step)), log, seal }) })
+        Ok(VecStep {
+            step: shown,
+            info: Some(info),
+            ended: Some(Ended { last_step: Some(Box::new(step)), log, card, seal }),
+        })
     }
 }

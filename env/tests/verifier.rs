@@ -103,7 +103,7 @@ impl Script {
     }
 
     fn log(&self) -> EpisodeLog {
-        EpisodeLog { episode: EpisodeId(7), events: self.events.clone() }
+        EpisodeLog { episode: EpisodeId(7), events: Arc::new(self.events.clone()) }
     }
 }
 

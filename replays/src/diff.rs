@@ -32,7 +32,7 @@ pub struct FirstDifference {
 /// Compares two episodes event by event.
 pub fn diff(left: &EpisodeLog, right: &EpisodeLog) -> EpisodeDiff {
     let (a, b) = (&left.events, &right.events);
-    let shared = a.iter().zip(b).take_while(|(x, y)| x == y).count();
+    let shared = a.iter().zip(b.iter()).take_while(|(x, y)| x == y).count();
     let first = (shared < a.len().max(b.len())).then(|| {
         let (x, y) = (a.get(shared), b.get(shared));
         let (field, l, r) = first_difference(&x, &y);

@@ -242,7 +242,11 @@ pub(crate) fn read(store: &dyn EventStore, episode: EpisodeId) -> Result<Logged,
         let source = codec::CodecError::Link("the head names another last chunk");
         return Err(LogError::Chunk { episode, event: head.events.saturating_sub(1), source });
     }
-    Ok(Logged { head, head_hash: codec::stored_hash(&bytes), log: EpisodeLog { episode, events: chain.events } })
+    Ok(Logged {
+        head,
+        head_hash: codec::stored_hash(&bytes),
+        log: EpisodeLog { episode, events: Arc::new(chain.events) },
+    })
 }
 
 struct Chain {

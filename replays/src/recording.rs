@@ -95,7 +95,10 @@ impl Recording {
         traces: Vec<(u32, TokenTrace)>,
     ) -> Result<Recording, bedside_env::EnvError> {
         let log = gym.log()?;
-        let card = scorer.map(|s| s.score(&case, &log.events));
+        // The gym keeps the card of the episode it just ended; one that was restored is scored here.
+        let card = scorer.map(|s| {
+            gym.scorecard().filter(|c| c.judge == s.id()).cloned().unwrap_or_else(|| s.score(&case, &log.events))
+        });
         Ok(Recording {
             digest: gym.digest()?,
             state: gym.checksum()?,

@@ -289,7 +289,7 @@ fn take_fork(
     if shared.len() != at || chain(Digest::ZERO, shared) != fork.prefix {
         return Err(diverge(log, at, live.get(at), "the shared prefix is not the parent's at that turn"));
     }
-    let parent = EpisodeLog { episode: fork.parent, events: shared.to_vec() };
+    let parent = EpisodeLog { episode: fork.parent, events: Arc::new(shared.to_vec()) };
     let forked = ward
         .fork(case.clone(), &parent, fork.at_turn, log.episode, fork.fragment_turns)
         .map_err(|e| diverge(log, at, None, &e.to_string()))?;

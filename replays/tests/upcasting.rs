@@ -59,7 +59,7 @@ fn every_schema_version_has_a_fixture_and_all_tell_the_same_story() {
 #[test]
 fn an_upcast_log_folds_to_a_finished_consultation() {
     for version in 0..=SCHEMA {
-        let log = EpisodeLog { episode: EpisodeId(1), events: events(version) };
+        let log = EpisodeLog { episode: EpisodeId(1), events: std::sync::Arc::new(events(version)) };
         let mut ward = Ward::new(units());
         let slot = ward.restore(case("golden-croup"), &log).expect("the record is the one it was played on");
         assert!(matches!(ward.status(slot), Ok(Status::Terminated(_))));
@@ -154,7 +154,7 @@ fn make_the_fixtures() {
     // Every kind of event that the versions differ in, whatever today's units do.
     let end = r.log.events.len() - 1;
     let affect = bedside_env::units::Affect { trust: 55, anxiety: 40, patience: 70 };
-    r.log.events.insert(end, Event::AffectMoved { turn: 3, affect });
+    std::sync::Arc::make_mut(&mut r.log.events).insert(end, Event::AffectMoved { turn: 3, affect });
     for version in 0..=SCHEMA {
         if path(version).exists() {
             continue;

@@ -43,6 +43,9 @@ pub struct Args {
     /// One persona for all, for ablations
     #[arg(long)]
     persona: Option<String>,
+    /// Personas of the two types that are kept from training, instead of the other fourteen
+    #[arg(long, conflicts_with = "persona")]
+    held_out_personas: bool,
     /// Units switched off, comma-separated: gate, affect, factual
     #[arg(long, value_delimiter = ',')]
     without: Vec<String>,
@@ -98,7 +101,8 @@ pub fn run(mut args: Args) -> Result<ExitCode, Fail> {
     for name in &args.policy {
         bedside::agents::doctor(name)?;
     }
-    let config = config(args.max_turns, args.persona.as_deref(), &args.without)?;
+    let mut config = config(args.max_turns, args.persona.as_deref(), &args.without)?;
+    config.held_out_personas = args.held_out_personas;
     // Before the cases are made, where their number is known.
     small_enough(args.cases.unwrap_or(1), &args)?;
     let cases = args.source.cases(args.cases)?;

@@ -20,7 +20,8 @@ pub(crate) fn open(
 ) -> Entity {
     let persona = opening.persona;
     let facts = case.record.facts.len() as u16;
-    let journal = Journal { events: vec![Event::ConsultationOpened(Box::new(opening.clone()))], ..Journal::default() };
+    let journal =
+        Journal { events: Arc::new(vec![Event::ConsultationOpened(Box::new(opening.clone()))]), ..Journal::default() };
     let id = world
         .spawn((
             Consultation { episode, case, opening },
@@ -140,7 +141,7 @@ pub(crate) fn apply(world: &mut World, id: Entity, event: Event) {
         Event::ConsultationTruncated { limit, .. } => close(world, id, Status::Truncated(*limit)),
     }
     if let Some(mut journal) = world.get_mut::<Journal>(id) {
-        journal.events.push(event);
+        Arc::make_mut(&mut journal.events).push(event);
     }
 }
 

@@ -61,7 +61,8 @@ pub(crate) struct CurrentTurn {
 /// Every event so far, and the digest chain over them.
 #[derive(Component, Default)]
 pub(crate) struct Journal {
-    pub events: Vec<Event>,
+    /// Shared with the logs that were taken of it; a push to a shared journal copies it first.
+    pub events: Arc<Vec<Event>>,
     /// Chained digest of the first `hashed` events; brought up to date on demand.
     pub digest: Digest,
     pub hashed: usize,

@@ -61,7 +61,8 @@ pub enum WardError {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EpisodeLog {
     pub episode: EpisodeId,
-    pub events: Vec<Event>,
+    /// Shared with the ward until either side changes it; read it like a slice.
+    pub events: Arc<Vec<Event>>,
 }
 
 /// A ward cannot be rebuilt from these events.
@@ -185,6 +186,9 @@ impl Ward {
     /// Removes a consultation and all that belongs to it.
     pub fn discharge(&mut self, slot: Slot) {
         self.world.despawn(slot.0);
+        // bevy keeps a message for each component that goes until the trackers are cleared; nobody here reads them, and
+        // a ward that never cleared them would grow with every consultation it ever held.
+        self.world.clear_trackers();
     }
 
     fn tick(&mut self) {
@@ -242,7 +246,7 @@ impl Ward {
 
     /// The episode as its log.
     pub fn log(&self, slot: Slot) -> Result<EpisodeLog, WardError> {
-        Ok(EpisodeLog { episode: self.episode(slot)?, events: self.events(slot)?.to_vec() })
+        Ok(EpisodeLog { episode: self.episode(slot)?, events: self.get::<Journal>(slot)?.events.clone() })
     }
 
     /// Chained digest over all events so far.
@@ -344,7 +348,7 @@ impl Ward {
     ) -> Result<Slot, RestoreError> {
         let prefix = prefix(&log.events, at_turn);
         let fork = ForkPoint { parent: log.episode, at_turn, prefix: chain(Digest::ZERO, prefix), fragment_turns };
-        let slot = self.restore(case, &EpisodeLog { episode, events: prefix.to_vec() })?;
+        let slot = self.restore(case, &EpisodeLog { episode, events: Arc::new(prefix.to_vec()) })?;
         apply::apply(&mut self.world, slot.0, Event::ConsultationForked(Box::new(fork)));
         Ok(slot)
     }
@@ -368,4 +372,25 @@ pub fn prefix(events: &[Event], at_turn: u32) -> &[Event] {
         later || (closing && e.turn() >= at_turn)
     });
     &events[..end.unwrap_or(events.len())]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seed::Seed;
+    use crate::{Env, EnvConfig, Gym, ResetOptions};
+    use bedside_records::kb::{Generator, KnowledgeBase, Population};
+
+    #[test]
+    fn a_ward_keeps_nothing_of_the_consultations_it_discharged() {
+        let record = Generator::new(KnowledgeBase::builtin(), Population::default()).generate(Seed(1)).expect("one");
+        let facts = record.facts.len();
+        let mut gym = Gym::new(Arc::new(vec![Case::new(record)]), EnvConfig::default());
+        for seed in 0..50 {
+            gym.reset(Seed(seed), &ResetOptions::default()).expect("resets");
+        }
+        // The messages of the last two discharges may still wait.
+        assert!(gym.ward.world.removed::<HiddenFact>().count() <= 2 * facts);
+        assert_eq!(gym.ward.world.query::<&HiddenFact>().iter(&gym.ward.world).count(), facts);
+    }
 }

@@ -10,6 +10,7 @@ use bedside_env::units::Units;
 use bedside_env::world::prefix;
 use bedside_env::{EpisodeId, EpisodeLog, Event, Observation, Ward};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// One step, with its episode's source.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,7 +36,7 @@ pub fn rows(log: &Log, logged: &Logged, units: &Units) -> Result<Vec<StepRow>, L
     let case = log.case(logged.head.seal.record)?;
     let mut ward = Ward::new(units.clone());
     let mut see = |events: &[Event]| -> Result<Observation, LogError> {
-        let past = EpisodeLog { episode, events: events.to_vec() };
+        let past = EpisodeLog { episode, events: Arc::new(events.to_vec()) };
         let slot = ward.restore(case.clone(), &past).map_err(|source| LogError::Restore { episode, source })?;
         let seen = ward.observation(slot).map_err(|e| LogError::Foreign(e.to_string()))?;
         ward.discharge(slot);
