@@ -82,7 +82,7 @@ pub enum Event {
     },
     ActionTaken {
         turn: u32,
-        action: Box<DoctorTurn>,
+        action: Arc<DoctorTurn>,
         trace: Option<Digest>,
     },
     ActionRejected {
@@ -91,7 +91,7 @@ pub enum Event {
     },
     UtteranceUnderstood {
         turn: u32,
-        understanding: Box<Understanding>,
+        understanding: Arc<Understanding>,
     },
     FactDisclosed {
         turn: u32,

@@ -53,8 +53,8 @@ impl Script {
     fn act(&mut self, action: Action, understanding: Understanding) -> u32 {
         self.turn += 1;
         let turn = self.turn;
-        self.events.push(Event::ActionTaken { turn, action: Box::new(action.into()), trace: None });
-        self.events.push(Event::UtteranceUnderstood { turn, understanding: Box::new(understanding) });
+        self.events.push(Event::ActionTaken { turn, action: Arc::new(action.into()), trace: None });
+        self.events.push(Event::UtteranceUnderstood { turn, understanding: Arc::new(understanding) });
         turn
     }
 

@@ -18,7 +18,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         (any::<u32>(), text(), any::<Option<[u8; 32]>>(), any::<Option<String>>()).prop_map(
             |(turn, t, d, reasoning)| {
                 let action = DoctorTurn { action: bedside_env::Action::Say(t), reasoning };
-                Event::ActionTaken { turn, action: Box::new(action), trace: d.map(Digest) }
+                Event::ActionTaken { turn, action: std::sync::Arc::new(action), trace: d.map(Digest) }
             }
         ),
         (any::<u32>(), text()).prop_map(|(turn, t)| Event::ActionRejected { turn, problem: Problem::UnknownTopic(t) }),

@@ -49,6 +49,7 @@ fn no_acknowledged_consultation_is_lost_or_torn_when_the_process_is_killed() {
             .spawn()
             .expect("starts");
         let out = child.stdout.take().expect("piped");
+        let (first, started) = std::sync::mpsc::channel();
         let reader = std::thread::spawn(move || {
             BufReader::new(out)
                 .lines()
@@ -56,10 +57,15 @@ fn no_acknowledged_consultation_is_lost_or_torn_when_the_process_is_killed() {
                 .filter_map(|l| {
                     l.split_once("acknowledged ").and_then(|(_, id)| id.get(..32)?.parse::<EpisodeId>().ok())
                 })
+                .inspect(|_| drop(first.send(())))
                 .collect::<Vec<_>>()
         });
+        // Every other round lives to acknowledge something, however slow the machine; the rest die at any moment, start included.
+        if round % 2 == 0 {
+            started.recv_timeout(Duration::from_secs(120)).expect("acknowledges something within two minutes");
+        }
         random = random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        std::thread::sleep(Duration::from_millis(250 + (random >> 33) % 500));
+        std::thread::sleep(Duration::from_millis((random >> 33) % 500));
         child.kill().expect("killed");
         child.wait().expect("gone");
         acknowledged.extend(reader.join().expect("read"));
@@ -73,5 +79,5 @@ fn no_acknowledged_consultation_is_lost_or_torn_when_the_process_is_killed() {
         }
     }
     println!("{rounds} kills, {} acknowledged, {repairs} repairs, none lost", acknowledged.len());
-    assert!(acknowledged.len() as u64 >= rounds, "{}", acknowledged.len());
+    assert!(acknowledged.len() as u64 >= rounds / 2, "{}", acknowledged.len());
 }

@@ -54,8 +54,8 @@ pub(crate) enum Stage {
 #[derive(Component)]
 pub(crate) struct CurrentTurn {
     pub stage: Stage,
-    pub action: Option<Box<DoctorTurn>>,
-    pub understanding: Option<Box<Understanding>>,
+    pub action: Option<Arc<DoctorTurn>>,
+    pub understanding: Option<Arc<Understanding>>,
 }
 
 /// Every event so far, and the digest chain over them.

@@ -53,7 +53,7 @@ pub(crate) fn commit(world: &mut World) {
 pub(crate) fn hear_action(mut inbox: ResMut<Inbox>, clocks: Query<&TurnClock>, mut out: ResMut<Outbox>) {
     for (id, action, trace) in inbox.0.drain(..) {
         let Ok(clock) = clocks.get(id) else { continue };
-        out.0.push((id, Event::ActionTaken { turn: clock.taken + 1, action: Box::new(action), trace }));
+        out.0.push((id, Event::ActionTaken { turn: clock.taken + 1, action: Arc::new(action), trace }));
     }
 }
 
@@ -112,7 +112,7 @@ pub(crate) fn interpret_utterance(units: Res<TheUnits>, due: Res<Due>, sight: Si
                 let turn = view.turn;
                 let action = &current.action.as_ref()?.action;
                 Some(match understand(&units.0, action, c, view) {
-                    Ok(u) => Event::UtteranceUnderstood { turn, understanding: Box::new(u) },
+                    Ok(u) => Event::UtteranceUnderstood { turn, understanding: Arc::new(u) },
                     Err(problem) => Event::ActionRejected { turn, problem },
                 })
             },
