@@ -50,6 +50,7 @@ pub struct Observation {
     pub episode: EpisodeId,
     /// Doctor turns taken so far.
     pub turn: u32,
+    /// Turns left of the whole consultation. Where a fragment is cut is not told: a doctor who knew would conclude there.
     pub turns_left: u32,
     /// "a 44-year-old woman".
     pub patient: Arc<str>,

@@ -57,7 +57,9 @@ fn no_acknowledged_consultation_is_lost_or_torn_when_the_process_is_killed() {
                 .filter_map(|l| {
                     l.split_once("acknowledged ").and_then(|(_, id)| id.get(..32)?.parse::<EpisodeId>().ok())
                 })
-                .inspect(|_| drop(first.send(())))
+                .inspect(|_| {
+                    let _ = first.send(());
+                })
                 .collect::<Vec<_>>()
         });
         // Every other round lives to acknowledge something, however slow the machine; the rest die at any moment, start included.

@@ -263,11 +263,10 @@ impl Ward {
         let c = self.get::<Consultation>(slot)?;
         let dialogue = self.get::<Dialogue>(slot)?;
         let clock = self.get::<TurnClock>(slot)?;
-        let end = clock.fragment_end.unwrap_or(u32::MAX).min(c.opening.limits.max_turns);
         Ok(Observation {
             episode: c.episode,
             turn: clock.taken,
-            turns_left: end.saturating_sub(clock.taken),
+            turns_left: c.opening.limits.max_turns.saturating_sub(clock.taken),
             patient: c.case.patient.clone(),
             age_months: c.case.record.demographics.age_months,
             sex: c.case.record.demographics.sex,
