@@ -1,0 +1,130 @@
+//! Weights from a GGUF file.
+
+use crate::config::LmConfig;
+use crate::error::{LmError, Result};
+use crate::weights::Weights;
+use candle_core::quantized::gguf_file::{Content, Value};
+use candle_core::{Device, Tensor};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// GGUF names within a block, and HuggingFace's.
+const BLOCK: [(&str, &str); 14] = [
+    ("attn_norm.weight", "input_layernorm.weight"),
+    ("attn_q.weight", "self_attn.q_proj.weight"),
+    ("attn_k.weight", "self_attn.k_proj.weight"),
+    ("attn_v.weight", "self_attn.v_proj.weight"),
+    ("attn_q.bias", "self_attn.q_proj.bias"),
+    ("attn_k.bias", "self_attn.k_proj.bias"),
+    ("attn_v.bias", "self_attn.v_proj.bias"),
+    ("attn_q_norm.weight", "self_attn.q_norm.weight"),
+    ("attn_k_norm.weight", "self_attn.k_norm.weight"),
+    ("attn_output.weight", "self_attn.o_proj.weight"),
+    ("ffn_norm.weight", "post_attention_layernorm.weight"),
+    ("ffn_gate.weight", "mlp.gate_proj.weight"),
+    ("ffn_up.weight", "mlp.up_proj.weight"),
+    ("ffn_down.weight", "mlp.down_proj.weight"),
+];
+
+pub(crate) fn read(path: &Path) -> Result<Weights> {
+    let mut file = std::fs::File::open(path).map_err(LmError::io(path))?;
+    let content = Content::read(&mut file)?;
+    let config = config(path, &content)?;
+    // llama.cpp turns neighbouring pairs in Llama and halves in Qwen, and stores Llama's query and key rows to match.
+    let interleaved = !config.qk_norm && !config.qkv_bias;
+    let mut tensors = BTreeMap::new();
+    let mut take = |from: &str, to: String, heads: Option<usize>| -> Result<()> {
+        if !content.tensor_infos.contains_key(from) {
+            return Ok(());
+        }
+        let tensor = content.tensor(&mut file, from, &Device::Cpu)?.dequantize(&Device::Cpu)?;
+        let tensor = match heads {
+            Some(heads) if interleaved => halves_from_pairs(&tensor, heads)?,
+            _ => tensor,
+        };
+        tensors.insert(to, tensor);
+        Ok(())
+    };
+    take("token_embd.weight", "model.embed_tokens.weight".to_string(), None)?;
+    take("output_norm.weight", "model.norm.weight".to_string(), None)?;
+    if !config.tie_word_embeddings {
+        take("output.weight", "lm_head.weight".to_string(), None)?;
+    }
+    for layer in 0..config.num_hidden_layers {
+        for (from, to) in BLOCK {
+            let heads = match from {
+                "attn_q.weight" => Some(config.num_attention_heads),
+                "attn_k.weight" => Some(config.num_key_value_heads),
+                _ => None,
+            };
+            take(&format!("blk.{layer}.{from}"), format!("model.layers.{layer}.{to}"), heads)?;
+        }
+    }
+    Weights { config, tensors }.checked()
+}
+
+/// Rows of a head from the order (0, 1), (2, 3), ... of neighbouring pairs to the order 0, 2, ..., 1, 3, ... in which the two
+/// halves of a head turn together.
+fn halves_from_pairs(weight: &Tensor, heads: usize) -> Result<Tensor> {
+    let (rows, width) = weight.dims2()?;
+    Ok(weight.reshape((heads, rows / heads / 2, 2, width))?.transpose(1, 2)?.contiguous()?.reshape((rows, width))?)
+}
+
+fn config(path: &Path, content: &Content) -> Result<LmConfig> {
+    let problem = |problem: String| LmError::Format { path: path.to_path_buf(), problem };
+    let arch = match content.metadata.get("general.architecture") {
+        Some(Value::String(arch)) => arch.clone(),
+        _ => return Err(problem("no `general.architecture`".to_string())),
+    };
+    let (qkv_bias, qk_norm) = match arch.as_str() {
+        "llama" => (false, false),
+        "qwen2" => (true, false),
+        "qwen3" => (false, true),
+        other => {
+            return Err(LmError::Unsupported {
+                what: format!("{}: architecture `{other}`", path.display()),
+                hint: "llama, qwen2 and qwen3 files can be read".into(),
+            });
+        }
+    };
+    let find = |key: &str| content.metadata.get(&format!("{arch}.{key}"));
+    let count = |key: &str| -> Result<usize> {
+        let value = find(key).ok_or_else(|| problem(format!("no `{arch}.{key}`")))?;
+        Ok(value.to_u32()? as usize)
+    };
+    let real = |key: &str| find(key).and_then(|v| v.to_f32().ok()).map(shortest);
+    if let Some(Value::String(kind)) = find("rope.scaling.type")
+        && kind != "none"
+    {
+        return Err(problem(format!("rotary positions scaled by `{kind}`")));
+    }
+    if content.tensor_infos.contains_key("rope_freqs.weight") {
+        return Err(problem("rotary positions scaled by `rope_freqs.weight`".to_string()));
+    }
+    let embedding = content.tensor_infos.get("token_embd.weight");
+    let rows = embedding.and_then(|t| t.shape.dims().first().copied());
+    let num_attention_heads = count("attention.head_count")?;
+    let hidden_size = count("embedding_length")?;
+    let config = LmConfig {
+        vocab_size: rows.ok_or_else(|| problem("no `token_embd.weight`".to_string()))?,
+        hidden_size,
+        intermediate_size: count("feed_forward_length")?,
+        num_hidden_layers: count("block_count")?,
+        num_attention_heads,
+        num_key_value_heads: count("attention.head_count_kv").unwrap_or(num_attention_heads),
+        head_dim: count("attention.key_length").unwrap_or(hidden_size / num_attention_heads.max(1)),
+        rms_norm_eps: real("attention.layer_norm_rms_epsilon").unwrap_or(1e-6),
+        rope_theta: real("rope.freq_base").unwrap_or(10_000.0),
+        tie_word_embeddings: !content.tensor_infos.contains_key("output.weight"),
+        qkv_bias,
+        qk_norm,
+        max_position_embeddings: count("context_length")?,
+    };
+    config.check()?;
+    Ok(config)
+}
+
+/// The f64 that prints like this f32: 1e-5 in the file is meant as 1e-5, not as 9.99999974e-6.
+fn shortest(value: f32) -> f64 {
+    value.to_string().parse().unwrap_or(value as f64)
+}
