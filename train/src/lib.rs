@@ -1,2 +1,9 @@
-//! GRPO and the stages before it. Empty until the language-model policies land; the crate holds its place in the workspace so
-//! that the arrows between the crates can be checked from the start.
+//! GRPO and the stages before it.
+
+#![forbid(unsafe_code)]
+
+pub mod adamw;
+pub mod checkpoint;
+pub mod grpo;
+pub mod metrics;
+pub mod schedule;

@@ -1,0 +1,5 @@
+//! Promises of the trainer's core, a module each.
+mod checkpoints;
+mod differential;
+mod golden;
+mod groups;
