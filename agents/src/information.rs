@@ -8,7 +8,7 @@ use bedside_records::{Category, Topic};
 use std::collections::BTreeMap;
 
 /// Asked first: what any clinician needs whatever the belief says.
-const OPENING: [&str; 9] = [
+pub(crate) const OPENING: [&str; 9] = [
     "Hello, I'm the doctor looking after you today. I'm sorry you're not well. Can you tell me more about what has brought you in?",
     "That sounds hard. When did it start?",
     "What does it feel like?",
@@ -66,7 +66,7 @@ impl InformationGain {
 
 /// The question, examination or test whose answers are expected to lower the entropy most. One examination answers for all
 /// findings of its site, so their information is added up (an upper bound: they may overlap).
-fn best_request(
+pub(crate) fn best_request(
     kb: &KnowledgeBase,
     o: &Observation,
     belief: &Posterior<'_>,

@@ -11,6 +11,7 @@ mod probes;
 mod random;
 mod registry;
 mod replay;
+mod teacher;
 mod told;
 
 pub use checklist::{Checklist, QUESTIONS};
@@ -21,3 +22,4 @@ pub use probes::{Probe, ProbeKind};
 pub use random::Random;
 pub use registry::{Doctor, POLICIES, UnknownPolicy, doctor};
 pub use replay::Replay;
+pub use teacher::Teacher;

@@ -1,0 +1,87 @@
+//! From what a group did to what its members are paid, and what credit their tokens get.
+
+use crate::grpo::advantage::{GroupStats, scored};
+use crate::grpo::{CertifiedGroup, GrpoConfig, advantages};
+use crate::lesson::Lesson;
+use crate::metrics::monitors::Episode;
+use crate::rollout::Played;
+use bedside_env::{Event, Limit, Status, TokenTrace};
+use std::collections::BTreeMap;
+
+/// A rollout, paid.
+#[derive(Clone, Debug)]
+pub struct Paid {
+    /// By group and member.
+    pub lessons: Vec<Vec<Lesson>>,
+    /// What monitors read, in the same order, flat.
+    pub episodes: Vec<Episode>,
+    pub groups: Vec<GroupStats>,
+}
+
+/// Rewards, advantages and credit of a rollout. A member without a score is not paid: it has no reward, no part in its group's
+/// mean, and teaches nothing. `turns` gives rewards by group, member and turn where credit goes by turn.
+pub fn pay(config: &GrpoConfig, groups: &[CertifiedGroup<Played>], turns: Option<&TurnRewards>) -> Paid {
+    let components: Vec<Vec<BTreeMap<String, f64>>> = groups.iter().map(|g| components(config, g.members())).collect();
+    let reward = |parts: &BTreeMap<String, f64>| (!parts.is_empty()).then(|| parts.values().sum::<f64>());
+    let rewards: Vec<Vec<Option<f64>>> = components.iter().map(|g| g.iter().map(reward).collect()).collect();
+    let credit = advantages(&config.advantage, &rewards);
+    let mut paid = Paid { lessons: Vec::new(), episodes: Vec::new(), groups: credit.groups };
+    for (g, group) in groups.iter().enumerate() {
+        let by_turn = turns.map(|t| config.turn_credit.advantages(&t[g])).unwrap_or_default();
+        let mut lessons = Vec::with_capacity(group.members().len());
+        for (m, played) in group.members().iter().enumerate() {
+            let traces: Vec<TokenTrace> = played.turns.iter().map(|t| t.trace.clone()).collect();
+            let turn_of: Vec<u32> = traces.iter().enumerate().flat_map(|(k, t)| vec![k as u32; t.ids.len()]).collect();
+            let own = by_turn.get(m).map_or(&[][..], Vec::as_slice);
+            let cut = config.mask_truncated && played.turns.iter().any(|t| t.truncated);
+            lessons.push(Lesson {
+                credit: config.turn_credit.blend(credit.values[g][m], own, &turn_of),
+                trained: credit.trained[g][m] && !cut,
+                turns: traces,
+            });
+            paid.episodes.push(episode(played, rewards[g][m], components[g][m].clone()));
+        }
+        paid.lessons.push(lessons);
+    }
+    paid
+}
+
+/// Rewards by group, member and doctor turn.
+pub type TurnRewards = Vec<Vec<Vec<Option<f64>>>>;
+
+/// Rubric score, length bonus and overlong penalty of each member (M2 eq. 2 and 3; DAPO 3.4); nothing where there is no score.
+fn components(config: &GrpoConfig, members: &[Played]) -> Vec<BTreeMap<String, f64>> {
+    let rubric: Vec<Option<f64>> = members.iter().map(|p| p.last.reward.value().filter(|r| scored(Some(*r)).is_some())).collect();
+    let lengths: Vec<usize> = members.iter().map(|p| p.turns.iter().map(|t| t.trace.ids.len()).sum()).collect();
+    let bonuses = config.length_bonus.as_ref().map(|b| b.bonuses(&rubric, &lengths));
+    let one = |(k, played): (usize, &Played)| {
+        let mut parts = BTreeMap::new();
+        let Some(score) = rubric[k] else { return parts };
+        parts.insert("rubric".to_owned(), score);
+        if let Some(b) = &bonuses {
+            parts.insert("length_bonus".to_owned(), b[k]);
+        }
+        if let Some(o) = &config.overlong {
+            let longest = played.turns.iter().map(|t| t.trace.ids.len()).max().unwrap_or(0);
+            parts.insert("overlong".to_owned(), o.penalty(longest, config.max_completion));
+        }
+        parts
+    };
+    members.iter().enumerate().map(one).collect()
+}
+
+fn episode(played: &Played, reward: Option<f64>, components: BTreeMap<String, f64>) -> Episode {
+    let axis = |(key, value): (&'static str, Option<f64>)| Some((key.strip_prefix("axis:")?.to_owned(), value?));
+    let axes = played.last.metrics.iter().filter_map(axis).collect();
+    let repaired = played.log.events.iter().filter(|e| matches!(e, Event::ReplyRepaired { .. })).count();
+    Episode {
+        reward,
+        components,
+        axes,
+        tokens: played.turns.iter().flat_map(|t| t.trace.ids.iter().copied()).collect(),
+        truncated: played.turns.iter().any(|t| t.truncated) || played.last.status == Status::Truncated(Limit::Turns),
+        turns: played.turns.len() as u32,
+        entropy: None,
+        simulator_faults: repaired as u32,
+    }
+}
