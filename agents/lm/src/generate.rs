@@ -10,8 +10,10 @@ use std::collections::{BTreeMap, VecDeque};
 pub trait Decode {
     /// Rows that can be under way at once.
     fn rows(&self) -> usize;
-    /// Tokens that a row can hold, its prompt included.
-    fn capacity(&self) -> usize;
+    /// Tokens that a row can take beyond its prompt.
+    fn room(&self) -> usize;
+    /// Tokens of prompt and reply together that the model has positions for.
+    fn positions(&self) -> usize;
     /// Reads prompts. Each is computed once and shared by all of its rows. Returns the logits after each prompt's last token,
     /// [vocab] a prompt.
     fn start(&mut self, prompts: &[Start<'_>]) -> Result<Vec<Vec<f32>>, DecodeError>;
@@ -75,11 +77,15 @@ impl Generated {
 /// Why generation stopped as a whole.
 #[derive(Debug, thiserror::Error)]
 pub enum GenerateError {
-    #[error("a prompt of {tokens} tokens does not fit a row of {capacity}\nhint: lower the prompt's max_tokens, or make the cache longer")]
-    PromptTooLong { tokens: usize, capacity: usize },
+    #[error(
+        "a prompt of {tokens} tokens leaves no room for a reply; the model has {positions} positions\nhint: lower the prompt's max_tokens"
+    )]
+    PromptTooLong { tokens: usize, positions: usize },
     #[error("a prompt has no tokens\nhint: give at least the token a reply begins with")]
     EmptyPrompt,
-    #[error("the model has no rows to decode in\nhint: make its cache with at least one")]
+    #[error(
+        "the model has no rows to decode in, or no room in them\nhint: make its cache with at least one row of one token"
+    )]
     NoRows,
     #[error("the model returned {got} rows of logits for {wanted}")]
     WrongLogits { got: usize, wanted: usize },
@@ -103,7 +109,8 @@ struct Rules<'a> {
     tokenizer: &'a Tokenizer,
     sampling: &'a Sampling,
     stop: Vec<&'a [u8]>,
-    capacity: usize,
+    room: usize,
+    positions: usize,
 }
 
 /// Plays all requests through a model, as many at once as it has rows. Answers stand in the order of the requests.
@@ -114,19 +121,19 @@ pub fn generate<D: Decode + ?Sized>(
     stop: &[String],
     requests: &[Request<'_>],
 ) -> Result<Vec<Generated>, GenerateError> {
-    let capacity = model.capacity();
+    let (room, positions) = (model.room(), model.positions());
     for r in requests {
         match r.prompt.len() {
             0 => return Err(GenerateError::EmptyPrompt),
-            tokens if tokens >= capacity => return Err(GenerateError::PromptTooLong { tokens, capacity }),
+            tokens if tokens >= positions => return Err(GenerateError::PromptTooLong { tokens, positions }),
             _ => {}
         }
     }
-    if model.rows() == 0 && !requests.is_empty() {
+    if (model.rows() == 0 || room == 0) && !requests.is_empty() {
         return Err(GenerateError::NoRows);
     }
     let stop = stop.iter().map(|s| s.as_bytes()).filter(|s| !s.is_empty()).collect();
-    let rules = Rules { tokenizer, sampling, stop, capacity };
+    let rules = Rules { tokenizer, sampling, stop, room, positions };
     let mut busy: BTreeMap<usize, Row> = BTreeMap::new();
     let result = play(model, &rules, requests, &mut busy);
     // After an error the rows that were under way are given back.
@@ -244,7 +251,7 @@ impl Row {
                 return Ok(Some((Finish::StopString, end)));
             }
         }
-        let full = request.prompt.len() + self.ids.len() >= rules.capacity;
+        let full = self.ids.len() >= rules.room || request.prompt.len() + self.ids.len() >= rules.positions;
         let cut = full || self.ids.len() >= request.max_new_tokens;
         Ok(cut.then_some((Finish::Length, self.bytes.len())))
     }

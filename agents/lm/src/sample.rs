@@ -127,9 +127,8 @@ impl Sampler {
     /// Fills `kept`, heaviest first, and returns the weight of it all.
     fn restrict(&mut self, how: &Sampling, total: f64) -> f64 {
         let Sampler { weights, kept } = self;
-        let heavier = |a: &u32, b: &u32| -> Ordering {
-            weights[*b as usize].total_cmp(&weights[*a as usize]).then(a.cmp(b))
-        };
+        let heavier =
+            |a: &u32, b: &u32| -> Ordering { weights[*b as usize].total_cmp(&weights[*a as usize]).then(a.cmp(b)) };
         kept.clear();
         kept.extend(0..weights.len() as u32);
         let k = if how.top_k == 0 { kept.len() } else { how.top_k.min(kept.len()) };
