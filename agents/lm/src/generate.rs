@@ -4,6 +4,7 @@
 use crate::sample::{SampleError, Sampler, Sampling};
 use crate::tokens::Tokenizer;
 use bedside_env::seed::Seed;
+use rayon::prelude::*;
 use std::collections::{BTreeMap, VecDeque};
 
 /// What a model can do for a sampler. Rows are places in its cache; a row started is busy until it is freed.
@@ -104,6 +105,9 @@ struct Row {
     bytes: Vec<u8>,
 }
 
+/// Why a sequence ended, and where its text does, in bytes.
+type Ended = (Finish, usize);
+
 /// What all sequences of a call share.
 struct Rules<'a> {
     tokenizer: &'a Tokenizer,
@@ -147,7 +151,6 @@ fn play<D: Decode + ?Sized>(
     requests: &[Request<'_>],
     busy: &mut BTreeMap<usize, Row>,
 ) -> Result<Vec<Generated>, GenerateError> {
-    let mut sampler = Sampler::default();
     let mut done: BTreeMap<usize, Generated> = BTreeMap::new();
     let mut waiting: VecDeque<usize> = VecDeque::new();
     for (i, r) in requests.iter().enumerate() {
@@ -172,18 +175,33 @@ fn play<D: Decode + ?Sized>(
             fresh.extend(next.into_iter().map(|n| n.0).zip(logits));
         }
         busy.extend(begun);
-        for (row, logits) in fresh {
-            let Some(state) = busy.get_mut(&row) else { continue };
-            let request = &requests[state.request];
-            if let Some((finish, text_end)) = state.advance(&logits, request, rules, &mut sampler)? {
-                if let Some(state) = busy.remove(&row) {
-                    done.insert(state.request, state.end(finish, text_end));
-                }
-                model.free(row);
-            }
+        for (row, ended) in advance(busy, &fresh, requests, rules)? {
+            let Some(state) = busy.remove(&row) else { continue };
+            done.insert(state.request, state.end(ended.0, ended.1));
+            model.free(row);
         }
     }
     Ok(done.into_values().collect())
+}
+
+/// Draws the next token of each row, on all cores: a draw reads the whole vocabulary. Returns the rows that ended with it.
+fn advance(
+    busy: &mut BTreeMap<usize, Row>,
+    fresh: &[(usize, Vec<f32>)],
+    requests: &[Request<'_>],
+    rules: &Rules<'_>,
+) -> Result<Vec<(usize, Ended)>, GenerateError> {
+    let logits: BTreeMap<usize, &[f32]> = fresh.iter().map(|(row, logits)| (*row, logits.as_slice())).collect();
+    let work: Vec<(usize, &mut Row, &[f32])> =
+        busy.iter_mut().filter_map(|(row, state)| Some((*row, state, *logits.get(row)?))).collect();
+    let ended: Vec<Option<(usize, Ended)>> = work
+        .into_par_iter()
+        .map_init(Sampler::default, |sampler, (row, state, logits)| {
+            let request = &requests[state.request];
+            Ok(state.advance(logits, request, rules, sampler)?.map(|ended| (row, ended)))
+        })
+        .collect::<Result<_, GenerateError>>()?;
+    Ok(ended.into_iter().flatten().collect())
 }
 
 /// Gives free rows to those who wait, first come first served; all that wait with the same prompt come along.
@@ -219,14 +237,14 @@ impl Row {
         Row { request, ids: Vec::new(), log_probs: Vec::new(), mask: Vec::new(), bytes: Vec::new() }
     }
 
-    /// Takes the next token. At the end of the sequence: why, and where its text ends in bytes.
+    /// Takes the next token.
     fn advance(
         &mut self,
         logits: &[f32],
         request: &Request<'_>,
         rules: &Rules<'_>,
         sampler: &mut Sampler,
-    ) -> Result<Option<(Finish, usize)>, GenerateError> {
+    ) -> Result<Option<Ended>, GenerateError> {
         let index = self.ids.len();
         let forced = request.forced.get(index).copied();
         let (id, log_prob) = match forced {
