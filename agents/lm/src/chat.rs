@@ -34,9 +34,13 @@ pub enum ChatError {
     Syntax(String),
     #[error("the chat template refused these messages: {0}\nhint: it may want user and assistant to alternate")]
     Refused(String),
-    #[error("the chat template failed: {0}\nhint: pass what it misses with ChatTemplate::set (a template that prints today's date wants `date_string`)")]
+    #[error(
+        "the chat template failed: {0}\nhint: pass what it misses with ChatTemplate::set (a template that prints today's date wants `date_string`)"
+    )]
     Failed(String),
-    #[error("the chat template rewrites earlier turns, so what the assistant wrote in message {message} cannot be told apart\nhint: train on one reply at a time")]
+    #[error(
+        "the chat template rewrites earlier turns, so what the assistant wrote in message {message} cannot be told apart\nhint: train on one reply at a time"
+    )]
     Rewrites { message: usize },
     #[error(transparent)]
     Tokens(#[from] crate::tokens::TokenError),
@@ -128,7 +132,9 @@ impl ChatTemplate {
     #[must_use]
     pub fn with_tokens_of(mut self, tokenizer: &Tokenizer) -> ChatTemplate {
         let special = tokenizer.special();
-        for (name, token) in [("bos_token", special.bos), ("eos_token", special.eos.first().copied()), ("pad_token", special.pad)] {
+        for (name, token) in
+            [("bos_token", special.bos), ("eos_token", special.eos.first().copied()), ("pad_token", special.pad)]
+        {
             if let Some(text) = token.and_then(|id| tokenizer.token(id)) {
                 self.values.insert(name.to_owned(), Value::from(text));
             }
@@ -157,7 +163,9 @@ impl ChatTemplate {
         let harmless = harmless(tokenizer, messages);
         let text = match self.render(&harmless, true) {
             // Some templates know no system role: its words then open the first user message.
-            Err(ChatError::Refused(_)) if starts_with_system(&harmless) => self.render(&merge_system(&harmless), true)?,
+            Err(ChatError::Refused(_)) if starts_with_system(&harmless) => {
+                self.render(&merge_system(&harmless), true)?
+            }
             other => other?,
         };
         Ok(tokenizer.encode(&text)?)
@@ -182,7 +190,8 @@ impl ChatTemplate {
             let context = tokenizer.encode(&whole[done..before.len()])?;
             let written = tokenizer.encode(&after[before.len()..])?;
             // After the end mark there may be a line break of the template's.
-            let end = written.iter().rposition(|t| tokenizer.special().eos.contains(t)).map_or(written.len(), |at| at + 1);
+            let end =
+                written.iter().rposition(|t| tokenizer.special().eos.contains(t)).map_or(written.len(), |at| at + 1);
             mask.resize(mask.len() + context.len(), 0);
             mask.resize(mask.len() + end, 1);
             mask.resize(mask.len() + written.len() - end, 0);
@@ -221,7 +230,10 @@ fn without_generation_tags(source: &str) -> String {
         out.push_str(&rest[..open]);
         let Some(close) = rest[open..].find("%}") else { break };
         let tag = &rest[open..open + close + 2];
-        let word = tag.trim_start_matches("{%").trim_end_matches("%}").trim_matches(|c: char| c.is_whitespace() || "-+".contains(c));
+        let word = tag
+            .trim_start_matches("{%")
+            .trim_end_matches("%}")
+            .trim_matches(|c: char| c.is_whitespace() || "-+".contains(c));
         match word {
             "generation" => out.push_str(&tag.replace("generation", "if true")),
             "endgeneration" => out.push_str(&tag.replace("endgeneration", "endif")),

@@ -4,14 +4,17 @@
 use crate::sample::{SampleError, Sampler, Sampling};
 use crate::tokens::Tokenizer;
 use bedside_env::seed::Seed;
+use rayon::prelude::*;
 use std::collections::{BTreeMap, VecDeque};
 
 /// What a model can do for a sampler. Rows are places in its cache; a row started is busy until it is freed.
 pub trait Decode {
     /// Rows that can be under way at once.
     fn rows(&self) -> usize;
-    /// Tokens that a row can hold, its prompt included.
-    fn capacity(&self) -> usize;
+    /// Tokens that a row can take beyond its prompt.
+    fn room(&self) -> usize;
+    /// Tokens of prompt and reply together that the model has positions for.
+    fn positions(&self) -> usize;
     /// Reads prompts. Each is computed once and shared by all of its rows. Returns the logits after each prompt's last token,
     /// [vocab] a prompt.
     fn start(&mut self, prompts: &[Start<'_>]) -> Result<Vec<Vec<f32>>, DecodeError>;
@@ -75,11 +78,15 @@ impl Generated {
 /// Why generation stopped as a whole.
 #[derive(Debug, thiserror::Error)]
 pub enum GenerateError {
-    #[error("a prompt of {tokens} tokens does not fit a row of {capacity}\nhint: lower the prompt's max_tokens, or make the cache longer")]
-    PromptTooLong { tokens: usize, capacity: usize },
+    #[error(
+        "a prompt of {tokens} tokens leaves no room for a reply; the model has {positions} positions\nhint: lower the prompt's max_tokens"
+    )]
+    PromptTooLong { tokens: usize, positions: usize },
     #[error("a prompt has no tokens\nhint: give at least the token a reply begins with")]
     EmptyPrompt,
-    #[error("the model has no rows to decode in\nhint: make its cache with at least one")]
+    #[error(
+        "the model has no rows to decode in, or no room in them\nhint: make its cache with at least one row of one token"
+    )]
     NoRows,
     #[error("the model returned {got} rows of logits for {wanted}")]
     WrongLogits { got: usize, wanted: usize },
@@ -98,12 +105,16 @@ struct Row {
     bytes: Vec<u8>,
 }
 
+/// Why a sequence ended, and where its text does, in bytes.
+type Ended = (Finish, usize);
+
 /// What all sequences of a call share.
 struct Rules<'a> {
     tokenizer: &'a Tokenizer,
     sampling: &'a Sampling,
     stop: Vec<&'a [u8]>,
-    capacity: usize,
+    room: usize,
+    positions: usize,
 }
 
 /// Plays all requests through a model, as many at once as it has rows. Answers stand in the order of the requests.
@@ -114,19 +125,19 @@ pub fn generate<D: Decode + ?Sized>(
     stop: &[String],
     requests: &[Request<'_>],
 ) -> Result<Vec<Generated>, GenerateError> {
-    let capacity = model.capacity();
+    let (room, positions) = (model.room(), model.positions());
     for r in requests {
         match r.prompt.len() {
             0 => return Err(GenerateError::EmptyPrompt),
-            tokens if tokens >= capacity => return Err(GenerateError::PromptTooLong { tokens, capacity }),
+            tokens if tokens >= positions => return Err(GenerateError::PromptTooLong { tokens, positions }),
             _ => {}
         }
     }
-    if model.rows() == 0 && !requests.is_empty() {
+    if (model.rows() == 0 || room == 0) && !requests.is_empty() {
         return Err(GenerateError::NoRows);
     }
     let stop = stop.iter().map(|s| s.as_bytes()).filter(|s| !s.is_empty()).collect();
-    let rules = Rules { tokenizer, sampling, stop, capacity };
+    let rules = Rules { tokenizer, sampling, stop, room, positions };
     let mut busy: BTreeMap<usize, Row> = BTreeMap::new();
     let result = play(model, &rules, requests, &mut busy);
     // After an error the rows that were under way are given back.
@@ -140,7 +151,6 @@ fn play<D: Decode + ?Sized>(
     requests: &[Request<'_>],
     busy: &mut BTreeMap<usize, Row>,
 ) -> Result<Vec<Generated>, GenerateError> {
-    let mut sampler = Sampler::default();
     let mut done: BTreeMap<usize, Generated> = BTreeMap::new();
     let mut waiting: VecDeque<usize> = VecDeque::new();
     for (i, r) in requests.iter().enumerate() {
@@ -165,18 +175,33 @@ fn play<D: Decode + ?Sized>(
             fresh.extend(next.into_iter().map(|n| n.0).zip(logits));
         }
         busy.extend(begun);
-        for (row, logits) in fresh {
-            let Some(state) = busy.get_mut(&row) else { continue };
-            let request = &requests[state.request];
-            if let Some((finish, text_end)) = state.advance(&logits, request, rules, &mut sampler)? {
-                if let Some(state) = busy.remove(&row) {
-                    done.insert(state.request, state.end(finish, text_end));
-                }
-                model.free(row);
-            }
+        for (row, ended) in advance(busy, &fresh, requests, rules)? {
+            let Some(state) = busy.remove(&row) else { continue };
+            done.insert(state.request, state.end(ended.0, ended.1));
+            model.free(row);
         }
     }
     Ok(done.into_values().collect())
+}
+
+/// Draws the next token of each row, on all cores: a draw reads the whole vocabulary. Returns the rows that ended with it.
+fn advance(
+    busy: &mut BTreeMap<usize, Row>,
+    fresh: &[(usize, Vec<f32>)],
+    requests: &[Request<'_>],
+    rules: &Rules<'_>,
+) -> Result<Vec<(usize, Ended)>, GenerateError> {
+    let logits: BTreeMap<usize, &[f32]> = fresh.iter().map(|(row, logits)| (*row, logits.as_slice())).collect();
+    let work: Vec<(usize, &mut Row, &[f32])> =
+        busy.iter_mut().filter_map(|(row, state)| Some((*row, state, *logits.get(row)?))).collect();
+    let ended: Vec<Option<(usize, Ended)>> = work
+        .into_par_iter()
+        .map_init(Sampler::default, |sampler, (row, state, logits)| {
+            let request = &requests[state.request];
+            Ok(state.advance(logits, request, rules, sampler)?.map(|ended| (row, ended)))
+        })
+        .collect::<Result<_, GenerateError>>()?;
+    Ok(ended.into_iter().flatten().collect())
 }
 
 /// Gives free rows to those who wait, first come first served; all that wait with the same prompt come along.
@@ -212,14 +237,14 @@ impl Row {
         Row { request, ids: Vec::new(), log_probs: Vec::new(), mask: Vec::new(), bytes: Vec::new() }
     }
 
-    /// Takes the next token. At the end of the sequence: why, and where its text ends in bytes.
+    /// Takes the next token.
     fn advance(
         &mut self,
         logits: &[f32],
         request: &Request<'_>,
         rules: &Rules<'_>,
         sampler: &mut Sampler,
-    ) -> Result<Option<(Finish, usize)>, GenerateError> {
+    ) -> Result<Option<Ended>, GenerateError> {
         let index = self.ids.len();
         let forced = request.forced.get(index).copied();
         let (id, log_prob) = match forced {
@@ -244,7 +269,7 @@ impl Row {
                 return Ok(Some((Finish::StopString, end)));
             }
         }
-        let full = request.prompt.len() + self.ids.len() >= rules.capacity;
+        let full = self.ids.len() >= rules.room || request.prompt.len() + self.ids.len() >= rules.positions;
         let cut = full || self.ids.len() >= request.max_new_tokens;
         Ok(cut.then_some((Finish::Length, self.bytes.len())))
     }

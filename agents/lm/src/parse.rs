@@ -105,12 +105,15 @@ fn parse_action(spoken: &str) -> Action {
         _ => {
             let mut differential: Vec<String> = Vec::new();
             for name in inside.split([';', '\n']).map(|n| clean(unnumbered(n.trim()))).filter(|n| !n.is_empty()) {
-                if differential.len() < MAX_DIFFERENTIAL && !differential.iter().any(|d| d.eq_ignore_ascii_case(&name)) {
+                if differential.len() < MAX_DIFFERENTIAL && !differential.iter().any(|d| d.eq_ignore_ascii_case(&name))
+                {
                     differential.push(name);
                 }
             }
-            let said: Vec<&str> =
-                [&spoken[..start], rest].into_iter().map(|s| s.trim_matches(|c: char| c.is_whitespace() || "*_`".contains(c))).collect();
+            let said: Vec<&str> = [&spoken[..start], rest]
+                .into_iter()
+                .map(|s| s.trim_matches(|c: char| c.is_whitespace() || "*_`".contains(c)))
+                .collect();
             let plan = said.into_iter().filter(|s| !s.is_empty()).collect::<Vec<_>>().join(" ");
             Action::Conclude { differential, plan }
         }
@@ -173,7 +176,10 @@ mod tests {
             action(text),
             conclude(&["acute gout", "septic arthritis"], "Rest the foot. Come back if you get a fever.")
         );
-        assert_eq!(action("I am sure now.\nDIAGNOSIS READY: [gout] Rest."), conclude(&["gout"], "I am sure now. Rest."));
+        assert_eq!(
+            action("I am sure now.\nDIAGNOSIS READY: [gout] Rest."),
+            conclude(&["gout"], "I am sure now. Rest.")
+        );
         assert_eq!(action("DIAGNOSIS READY: gout"), conclude(&["gout"], ""));
         assert_eq!(action("DIAGNOSIS READY: [gout; pseudogout"), conclude(&["gout", "pseudogout"], ""));
         assert_eq!(action("DIAGNOSIS READY: [\ngout;\npseudogout\n]"), conclude(&["gout", "pseudogout"], ""));

@@ -96,14 +96,19 @@ impl<D: Decode> LmPolicy<D> {
         config: LmPolicyConfig,
     ) -> Result<LmPolicy<D>, PolicyError> {
         let wanted = config.prompt.max_tokens + config.max_new_tokens;
-        if wanted > model.capacity() {
+        if wanted > model.positions() || config.max_new_tokens > model.room() {
+            let (positions, room) = (model.positions(), model.room());
             return Err(PolicyError {
-                message: format!("prompt and reply may take {wanted} tokens and a row holds {}", model.capacity()),
-                hint: "lower prompt.max_tokens or max_new_tokens, or make the cache longer".to_owned(),
+                message: format!(
+                    "prompt and reply may take {wanted} tokens of {positions} positions, the reply {} of a row's {room}",
+                    config.max_new_tokens
+                ),
+                hint: "lower prompt.max_tokens or max_new_tokens, or make the cache's rows longer".to_owned(),
             });
         }
-        let conclusion =
-            tokenizer.encode(&format!("{DIAGNOSIS} [")).map_err(|e| refused(e, "the tokenizer must know plain text"))?;
+        let conclusion = tokenizer
+            .encode(&format!("{DIAGNOSIS} ["))
+            .map_err(|e| refused(e, "the tokenizer must know plain text"))?;
         Ok(LmPolicy { name: name.into(), model, tokenizer, chat, config, conclusion, tally: Tally::default() })
     }
 
@@ -167,3 +172,6 @@ impl<D: Decode + Send> Policy for LmPolicy<D> {
         Ok(self.reply(turns)?.into_iter().map(|r| r.decision).collect())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -198,7 +198,10 @@ fn compact(o: &Observation, cut: Cut) -> String {
 /// The dialogue after the complaint, without the turns that are dropped.
 fn told_lines(o: &Observation, cut: Cut) -> impl Iterator<Item = &Line> {
     let complaint = o.dialogue.first().is_some_and(|l| l.turn == 0 && l.text == o.chief_complaint);
-    o.dialogue.iter().skip(usize::from(complaint)).filter(move |l| l.turn > cut.turns || (l.turn == 0 && cut.turns == 0))
+    o.dialogue
+        .iter()
+        .skip(usize::from(complaint))
+        .filter(move |l| l.turn > cut.turns || (l.turn == 0 && cut.turns == 0))
 }
 
 /// What the dropped turns told, the latest of it; nothing once lines have to be shortened.
@@ -221,3 +224,6 @@ fn shorten(text: &str, cut: Cut) -> String {
         None => line,
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

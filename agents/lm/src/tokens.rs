@@ -5,7 +5,7 @@ mod gguf;
 mod train;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use gguf::GgufVocab;
 pub use train::{SPECIAL_TOKENS, train_bpe};
@@ -25,7 +25,9 @@ pub enum TokenError {
     Gguf(String),
     #[error("the text could not be encoded: {0}")]
     Encode(String),
-    #[error("a vocabulary of {asked} tokens is too small\nhint: {least} are needed for the bytes and the special tokens alone")]
+    #[error(
+        "a vocabulary of {asked} tokens is too small\nhint: {least} are needed for the bytes and the special tokens alone"
+    )]
     SmallVocabulary { asked: usize, least: usize },
 }
 
@@ -65,7 +67,8 @@ impl Tokenizer {
                 (None, Some(token)) => sentence_piece_bytes(&token),
             })
             .collect();
-        let marks = added.into_values().filter(|(content, special)| *special && !content.is_empty()).map(|a| a.0).collect();
+        let marks =
+            added.into_values().filter(|(content, special)| *special && !content.is_empty()).map(|a| a.0).collect();
         Ok(Tokenizer { inner, special, bytes, marks })
     }
 
@@ -93,7 +96,8 @@ impl Tokenizer {
             let token = config[key].as_str().or_else(|| config[key]["content"].as_str())?;
             tokenizer.id(token)
         };
-        let mut special = Special { bos: named("bos_token"), eos: named("eos_token").into_iter().collect(), pad: named("pad_token") };
+        let mut special =
+            Special { bos: named("bos_token"), eos: named("eos_token").into_iter().collect(), pad: named("pad_token") };
         for file in [read("generation_config.json")?, read("config.json")?] {
             for id in ids_of(&file["eos_token_id"]) {
                 if !special.eos.contains(&id) {

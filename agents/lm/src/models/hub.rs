@@ -1,7 +1,9 @@
 //! Pulling a model from a hub that speaks like huggingface.co: a list of files with sizes and checksums, then the files, each
 //! resumed where it broke off.
 
-use super::{FileEntry, Form, GGUF, Installed, Manifest, ModelsError, Progress, Store, belongs, compare, hash_file, io, whole};
+use super::{
+    FileEntry, Form, GGUF, Installed, Manifest, ModelsError, Progress, Store, belongs, compare, hash_file, io, whole,
+};
 use serde::Deserialize;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
@@ -77,7 +79,8 @@ impl Store {
         let agent = Agent::new(hub);
         let list = agent.list(repo, revision)?;
         let commit = list.sha.clone().filter(|s| clean(s)).unwrap_or_else(|| revision.to_owned());
-        let (form, files) = choose(list, picked).map_err(|why| ModelsError::NotAModel { path: what.to_owned(), why })?;
+        let (form, files) =
+            choose(list, picked).map_err(|why| ModelsError::NotAModel { path: what.to_owned(), why })?;
         self.keep_only(repo, &staging, &format!("{commit} {}", picked.unwrap_or_default()))?;
 
         let mut entries: Vec<FileEntry> = Vec::new();
@@ -90,7 +93,9 @@ impl Store {
             let entry = hash_file(&staging, name)?;
             let sound = file
                 .size
-                .map_or(Ok(()), |size| compare(name, "the number of bytes", &size.to_string(), &entry.bytes.to_string()))
+                .map_or(Ok(()), |size| {
+                    compare(name, "the number of bytes", &size.to_string(), &entry.bytes.to_string())
+                })
                 .and_then(|()| file.lfs.map_or(Ok(()), |lfs| compare(name, "the SHA-256", &lfs.sha256, &entry.sha256)));
             if let Err(damaged) = sound {
                 let path = staging.join(name);

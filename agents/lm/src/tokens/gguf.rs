@@ -30,7 +30,8 @@ const USER_DEFINED: i32 = 4;
 /// Contractions, words, numbers of up to three digits, other marks, line breaks, blanks.
 const LLAMA3_WORDS: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 /// The same with digits one by one.
-const QWEN2_WORDS: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+const QWEN2_WORDS: &str =
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
 impl GgufVocab {
     /// Reads the head of a GGUF file.
@@ -118,7 +119,8 @@ impl GgufVocab {
             Ok((a.to_owned(), b.to_owned()))
         });
         let added = self.token_types.iter().enumerate();
-        let added = added.filter(|(_, t)| [CONTROL, USER_DEFINED].contains(t)).map(|(id, t)| (id as u32, *t == CONTROL));
+        let added =
+            added.filter(|(_, t)| [CONTROL, USER_DEFINED].contains(t)).map(|(id, t)| (id as u32, *t == CONTROL));
         let bpe = Bpe {
             tokens: self.tokens.clone(),
             merges: merges.collect::<Result<_, TokenError>>()?,

@@ -58,7 +58,9 @@ fn merge(bpe: &mut Bpe, words: BTreeMap<String, u64>, vocab_size: usize) {
     let mut ids: BTreeMap<String, u32> = bpe.tokens.iter().enumerate().map(|(i, t)| (t.clone(), i as u32)).collect();
     let mut words: Vec<(Vec<u32>, u64)> = words
         .into_iter()
-        .map(|(word, count)| (word.chars().filter_map(|c| ids.get(c.encode_utf8(&mut [0; 4]) as &str).copied()).collect(), count))
+        .map(|(word, count)| {
+            (word.chars().filter_map(|c| ids.get(c.encode_utf8(&mut [0; 4]) as &str).copied()).collect(), count)
+        })
         .collect();
     let mut pairs: BTreeMap<(u32, u32), i64> = BTreeMap::new();
     for (word, count) in &words {
