@@ -2,13 +2,18 @@
 
 #![forbid(unsafe_code)]
 
+mod block;
+mod body;
 mod cache;
 mod config;
 mod decode;
 mod error;
 mod gguf;
 mod model;
+mod ops;
 mod packed;
+mod params;
+pub mod testing;
 mod weights;
 
 pub use cache::{Cache, Prefix};
