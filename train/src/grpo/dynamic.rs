@@ -62,9 +62,7 @@ impl<T> Filling<T> {
             return Ok(Some(std::mem::take(&mut self.kept)));
         }
         match self.batches >= self.rule.max_batches {
-            true => {
-                Err(Starved { kept: self.kept.len(), wanted: self.wanted, batches: self.batches, seen: self.seen })
-            }
+            true => Err(Starved { kept: self.kept.len(), wanted: self.wanted, batches: self.batches, seen: self.seen }),
             false => Ok(None),
         }
     }

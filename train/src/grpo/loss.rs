@@ -72,7 +72,8 @@ fn one_sequence(config: &GrpoConfig, s: &Sequence, over: Over, tally: &mut Tally
         tally.rejected += u64::from(rejected);
         let factor = if kept { 1.0 } else { 0.0 } * if corrected { weights[t] } else { 1.0 };
 
-        let (mut value, mut d_logp, mut d_log_ratio) = (term.value * factor, term.d_logp * factor, term.d_log_ratio * factor);
+        let (mut value, mut d_logp, mut d_log_ratio) =
+            (term.value * factor, term.d_logp * factor, term.d_log_ratio * factor);
         if let (true, Some(reference)) = (config.beta != 0.0, &s.reference) {
             let kl = match config.kl_bias_correction {
                 true => kl::k3_corrected(s.logp[t], reference[t], ratio),
