@@ -66,7 +66,7 @@
 //! assert!(lead > 2.0, "{logits:?}");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
-//! Every so often [`checkpoint`] writes parameters, moments and counters: whole, or not at all.
+//! Every so often [`checkpoint`] writes parameters, the moments of [`optimizer`] and counters: whole, or not at all.
 
 #![forbid(unsafe_code)]
 
@@ -74,4 +74,5 @@ pub mod adamw;
 pub mod checkpoint;
 pub mod grpo;
 pub mod metrics;
+pub mod optimizer;
 pub mod schedule;
