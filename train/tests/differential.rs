@@ -49,13 +49,14 @@ fn naive(c: &GrpoConfig, b: &Padded, at: &[Vec<f64>]) -> f64 {
     let (rows, width) = (b.mask.len(), b.mask.first().map_or(0, Vec::len));
     let n = |i: usize| b.mask[i].iter().sum::<f64>();
     let sum = |i: usize, f: &dyn Fn(usize) -> f64| (0..width).filter(|t| b.mask[i][*t] > 0.0).map(f).sum::<f64>();
+    let gap = |logp: &[Vec<f64>], i: usize, u: usize| {
+        (logp[i][u] - b.old[i][u]).max(-c.log_ratio_limit).min(c.log_ratio_limit)
+    };
     let ratio = |logp: &[Vec<f64>], i: usize, t: usize| match c.level {
-        Level::Token => (logp[i][t] - b.old[i][t]).exp(),
-        Level::Sequence => (sum(i, &|u| logp[i][u] - b.old[i][u]) / n(i)).exp(),
+        Level::Token => gap(logp, i, t).exp(),
+        Level::Sequence => (sum(i, &|u| gap(logp, i, u)) / n(i)).exp(),
         // The value of the sequence, the gradient of the token.
-        Level::SequenceToken => {
-            (sum(i, &|u| b.now[i][u] - b.old[i][u]) / n(i)).exp() * (logp[i][t] - b.now[i][t]).exp()
-        }
+        Level::SequenceToken => (sum(i, &|u| gap(&b.now, i, u)) / n(i)).exp() * (logp[i][t] - b.now[i][t]).exp(),
     };
     let weight = |i: usize, t: usize| {
         let Some(mode) = c.importance.mode else { return 1.0 };
@@ -131,10 +132,11 @@ fn naive(c: &GrpoConfig, b: &Padded, at: &[Vec<f64>]) -> f64 {
 fn near_a_kink(c: &GrpoConfig, s: &Sequence, t: usize) -> bool {
     let active: Vec<usize> = s.active_tokens().collect();
     let mean = |f: &dyn Fn(usize) -> f64| active.iter().map(|&u| f(u)).sum::<f64>() / active.len() as f64;
-    let log = |u: usize| s.logp[u] - s.old_at(u);
+    let log = |u: usize| (s.logp[u] - s.old_at(u)).clamp(-c.log_ratio_limit, c.log_ratio_limit);
+    let at_limit = ((s.logp[t] - s.old_at(t)).abs() - c.log_ratio_limit).abs() < 1e-4;
     let r = if c.level == Level::Token { log(t) } else { mean(&log) }.exp();
     let edges = [1.0 - c.epsilon_low, 1.0 + c.epsilon_high, c.delta.unwrap_or(f64::MAX)];
-    edges.iter().any(|e| (r - e).abs() < 1e-4)
+    at_limit || edges.iter().any(|e| (r - e).abs() < 1e-4)
 }
 
 fn sequence() -> impl Strategy<Value = Sequence> {
@@ -173,20 +175,24 @@ fn config() -> impl Strategy<Value = GrpoConfig> {
         prop_oneof![Just(0.0), Just(0.04)],
         any::<bool>(),
         prop::option::of(-0.3..0.5f64),
+        prop_oneof![Just(20.0), Just(0.7)],
     );
     (shape, numbers).prop_map(
-        |((loss_type, level, count, mode), (delta, beta, kl_bias_correction, off_policy_mask))| GrpoConfig {
-            loss_type,
-            level,
-            count,
-            delta,
-            beta,
-            kl_bias_correction,
-            off_policy_mask,
-            cispo_cap: 1.3,
-            max_completion: 8,
-            importance: Importance { mode, min: 0.7, max: 1.6 },
-            ..GrpoConfig::m2()
+        |((loss_type, level, count, mode), (delta, beta, kl_bias_correction, off_policy_mask, log_ratio_limit))| {
+            GrpoConfig {
+                loss_type,
+                level,
+                count,
+                delta,
+                beta,
+                kl_bias_correction,
+                off_policy_mask,
+                log_ratio_limit,
+                cispo_cap: 1.3,
+                max_completion: 8,
+                importance: Importance { mode, min: 0.7, max: 1.6 },
+                ..GrpoConfig::m2()
+            }
         },
     )
 }

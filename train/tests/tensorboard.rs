@@ -31,6 +31,15 @@ fn tensorboard_reads_what_was_written() {
         expected.push(format!("clip_ratio/high_mean {step} {:?} -0.5", 1000.0 + step as f64));
         expected.push(format!("reward {step} {:?} {:?}", 1000.0 + step as f64, step as f64 / 4.0));
     }
+    // Killed after a step that no checkpoint held; resumed, the run takes another course.
+    let mut lost = Metrics::default();
+    lost.set("reward", 9.0);
+    w.write(300_001, 1001.0, &lost).expect("written");
+    let mut w = EventWriter::resume(folder.path(), 2000.0, 300_000).expect("resumed");
+    let mut again = Metrics::default();
+    again.set("reward", 7.0);
+    w.write(300_001, 2001.0, &again).expect("written");
+    expected.push("reward 300001 2001.0 7.0".to_owned());
     expected.sort_by_key(|line| line.starts_with("reward"));
     let out = Command::new(python).args(["-c", READER]).arg(folder.path()).output().expect("runs");
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));

@@ -6,7 +6,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
 
-/// Appends steps; each line is on its way to the disk before `write` returns.
+/// Appends steps; each line is with the system before `write` returns, so a killed process loses none.
 #[derive(Debug)]
 pub struct JsonlWriter {
     file: File,
