@@ -112,7 +112,9 @@ pub struct Clip {
 
 /// A gradient holds NaN or infinity: the step must not be taken.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
-#[error("the gradient norm is {norm}\nhint: skip this step; look for a log-probability of minus infinity or an overflow")]
+#[error(
+    "the gradient norm is {norm}\nhint: skip this step; look for a log-probability of minus infinity or an overflow"
+)]
 pub struct BadGradient {
     pub norm: f64,
 }

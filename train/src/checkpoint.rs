@@ -55,7 +55,9 @@ pub enum CheckpointError {
     Damaged { folder: PathBuf, file: String, what: String },
     #[error("{0} is there already and differs\nhint: another run wrote it; choose another folder")]
     Exists(PathBuf),
-    #[error("`{0}` cannot be the name of a checkpoint's file\nhint: one plain name, neither hidden nor `manifest.json`")]
+    #[error(
+        "`{0}` cannot be the name of a checkpoint's file\nhint: one plain name, neither hidden nor `manifest.json`"
+    )]
     BadName(String),
     #[error("{0} holds no checkpoint")]
     None(PathBuf),
@@ -210,7 +212,8 @@ fn manifest(
 ) -> Result<Manifest, CheckpointError> {
     let mut entries = BTreeMap::new();
     for (name, bytes) in files {
-        let plain = !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\', '\0']) && *name != MANIFEST;
+        let plain =
+            !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\', '\0']) && *name != MANIFEST;
         let entry = FileEntry { bytes: bytes.len() as u64, blake3: file_digest(bytes) };
         if !plain || entries.insert((*name).to_owned(), entry).is_some() {
             return Err(CheckpointError::BadName((*name).to_owned()));

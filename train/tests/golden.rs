@@ -1,5 +1,5 @@
 //! The loss against numbers that TRL 1.16.0 itself computed (`golden/grpo_golden.json`: its `GRPOTrainer._compute_loss` run on
-//! fixed tensors in f64, 23 configurations), and against cases other libraries worked by hand.
+//! fixed tensors in f64, 23 configurations; numbers alone), and against cases other libraries worked by hand.
 
 use bedside_train::grpo::config::{Count, Level, LossType};
 use bedside_train::grpo::{
@@ -38,6 +38,8 @@ fn config(case: &Value) -> GrpoConfig {
         // TRL's one `epsilon_high` is CISPO's cap and everyone else's distance from 1.
         epsilon_high: number("eps_high").unwrap_or(epsilon_low),
         cispo_cap: number("eps_high").unwrap_or(5.0),
+        // TRL chooses between its two temperatures with `torch.where`, which makes them f32.
+        sapo_tau_neg: f64::from(1.05f32),
         delta: number("delta_"),
         beta: number("beta").unwrap_or(0.0),
         kl_bias_correction: c["bias_kl"].as_bool().unwrap_or(true),
@@ -135,10 +137,7 @@ fn the_golden_advantages_agree() {
 
 /// One token a sequence with a given ratio and advantage, summed over the tokens given.
 fn mean_loss(config: &GrpoConfig, pairs: &[(f64, f64)]) -> f64 {
-    let one = |(a, r): &(f64, f64)| Sequence {
-        old: Some(vec![-1.0]),
-        ..Sequence::on_policy(vec![-1.0 + r.ln()], *a)
-    };
+    let one = |(a, r): &(f64, f64)| Sequence { old: Some(vec![-1.0]), ..Sequence::on_policy(vec![-1.0 + r.ln()], *a) };
     let batch: Vec<Sequence> = pairs.iter().map(one).collect();
     loss(config, &batch, Over::step(config, &batch)).expect("a sound batch").loss
 }

@@ -3,3 +3,4 @@ mod checkpoints;
 mod differential;
 mod golden;
 mod groups;
+mod tensorboard;

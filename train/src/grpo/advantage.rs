@@ -187,8 +187,8 @@ mod tests {
 
     #[test]
     fn the_variance_mask_takes_out_groups_with_too_little_spread() {
-        let c = AdvantageConfig { variance_mask: Some(0.1), ..Default::default() };
-        let a = advantages(&c, &[vec![Some(0.5), Some(0.6)], vec![Some(0.5), Some(0.75)]]);
+        let c = AdvantageConfig { variance_mask: Some(0.25), ..Default::default() };
+        let a = advantages(&c, &[vec![Some(0.5), Some(0.75)], vec![Some(0.5), Some(0.875)]]);
         assert_eq!(a.trained, [[false, false], [true, true]]);
     }
 }

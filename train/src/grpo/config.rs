@@ -224,7 +224,10 @@ impl GrpoConfig {
         for (name, value, lo, hi) in ranges {
             need((lo..=hi).contains(&value), format!("{name} is {value}; {lo} to {hi}"));
         }
-        need(self.temperature > 0.0, "temperature is 0: greedy members are all alike, and no group has spread".to_owned());
+        need(
+            self.temperature > 0.0,
+            "temperature is 0: greedy members are all alike, and no group has spread".to_owned(),
+        );
         need(self.top_p > 0.0, "top_p is 0: no token can be sampled".to_owned());
         need(
             self.advantage.eps > 0.0 && self.advantage.eps.is_finite(),

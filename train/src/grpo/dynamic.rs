@@ -40,11 +40,12 @@ pub struct Filling<T> {
     kept: Vec<T>,
     batches: usize,
     seen: usize,
+    flat: usize,
 }
 
 impl<T> Filling<T> {
     pub fn new(rule: DynamicSampling, wanted: usize) -> Filling<T> {
-        Filling { rule, wanted, kept: Vec::new(), batches: 0, seen: 0 }
+        Filling { rule, wanted, kept: Vec::new(), batches: 0, seen: 0, flat: 0 }
     }
 
     /// Takes one rollout batch. `Ok(Some)` has exactly the groups wanted, in the order they came (a surplus is dropped);
@@ -55,6 +56,8 @@ impl<T> Filling<T> {
             self.seen += 1;
             if stats.spread > self.rule.min_spread {
                 self.kept.push(group);
+            } else {
+                self.flat += 1;
             }
         }
         if self.kept.len() >= self.wanted {
@@ -62,9 +65,7 @@ impl<T> Filling<T> {
             return Ok(Some(std::mem::take(&mut self.kept)));
         }
         match self.batches >= self.rule.max_batches {
-            true => {
-                Err(Starved { kept: self.kept.len(), wanted: self.wanted, batches: self.batches, seen: self.seen })
-            }
+            true => Err(Starved { kept: self.kept.len(), wanted: self.wanted, batches: self.batches, seen: self.seen }),
             false => Ok(None),
         }
     }
@@ -76,7 +77,7 @@ impl<T> Filling<T> {
 
     /// Share of the groups seen that had no spread.
     pub fn flat_share(&self) -> f64 {
-        1.0 - self.kept.len() as f64 / self.seen.max(1) as f64
+        self.flat as f64 / self.seen.max(1) as f64
     }
 }
 
@@ -96,6 +97,7 @@ mod tests {
         assert_eq!(f.flat_share(), 0.5);
         let step = f.offer([group([0.0, 1.0], 3), group([0.2, 0.9], 4)]);
         assert_eq!(step, Ok(Some(vec![2, 3])));
+        assert_eq!(f.flat_share(), 0.25);
     }
 
     #[test]

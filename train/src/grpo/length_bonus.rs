@@ -99,8 +99,7 @@ mod tests {
         let rewards: Vec<Option<f64>> = RUBRIC.iter().zip(&paid).map(|(r, b)| Some(r + b)).collect();
         let a = advantages(&AdvantageConfig::default(), &[rewards]);
         assert!((a.groups[0].mean.expect("scored") - 0.614_226).abs() < 1e-6);
-        let by_hand =
-            [-0.314_226, -0.164_226, -0.057_083, 0.002_440, 0.065_774, 0.055_774, 0.125_774, 0.285_774];
+        let by_hand = [-0.314_226, -0.164_226, -0.057_083, 0.002_440, 0.065_774, 0.055_774, 0.125_774, 0.285_774];
         near(&a.values[0], &by_hand, 1e-6);
     }
 

@@ -72,7 +72,8 @@ fn one_sequence(config: &GrpoConfig, s: &Sequence, over: Over, tally: &mut Tally
         tally.rejected += u64::from(rejected);
         let factor = if kept { 1.0 } else { 0.0 } * if corrected { weights[t] } else { 1.0 };
 
-        let (mut value, mut d_logp, mut d_log_ratio) = (term.value * factor, term.d_logp * factor, term.d_log_ratio * factor);
+        let (mut value, mut d_logp, mut d_log_ratio) =
+            (term.value * factor, term.d_logp * factor, term.d_log_ratio * factor);
         if let (true, Some(reference)) = (config.beta != 0.0, &s.reference) {
             let kl = match config.kl_bias_correction {
                 true => kl::k3_corrected(s.logp[t], reference[t], ratio),
@@ -211,4 +212,31 @@ fn gamma_weight(config: &GrpoConfig, log_w: f64, a: f64) -> f64 {
     let (k, lambda) = if a >= 0.0 { (v.k_pos, v.lambda_pos) } else { (v.k_neg, v.lambda_neg) };
     let phi = (lambda + k * log_w - lambda * log_w.exp()).exp();
     if phi.is_finite() { phi } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clip_bounds_belong_to_the_range_that_learns() {
+        let c = GrpoConfig { delta: Some(2.0), ..GrpoConfig::m2() };
+        let (lo, hi) = (1.0 - c.epsilon_low, 1.0 + c.epsilon_high);
+        let slope = |r: f64, a: f64| clipped(&c, r, a).d_log_ratio;
+        assert_eq!((slope(hi, 1.0), slope(lo, -1.0), slope(2.0, -1.0)), (-hi, lo, 2.0));
+        assert_eq!(
+            (slope(hi.next_up(), 1.0), slope(lo.next_down(), -1.0), slope(2.0f64.next_up(), -1.0)),
+            (0.0, 0.0, 0.0)
+        );
+        // Beyond the bound that does not bind, the gradient leads back.
+        assert_eq!((slope(1.5, -1.0), slope(0.5, 1.0)), (1.5, -0.5));
+    }
+
+    #[test]
+    fn a_ratio_beyond_all_reason_neither_overflows_nor_learns() {
+        let far = Sequence { old: Some(vec![-900.0]), ..Sequence::on_policy(vec![-1.0], -1.0) };
+        let c = GrpoConfig { loss_type: LossType::Bnpo, ..GrpoConfig::m2() };
+        let out = loss(&c, &[far], Over { sequences: 1.0, tokens: 1.0 }).expect("finite");
+        assert_eq!((out.loss, out.dlogp), (20f64.exp(), vec![vec![0.0]]));
+    }
 }

@@ -2,8 +2,8 @@
 //!
 //! The loss is a function of one number a token, its log-probability. So it is computed here in f64 together with its exact
 //! derivative `dloss/dlogp`, and a model has only to back-propagate `sum(logp * dlogp)`. Read in this order:
-//! [`certificate`] who may be compared, [`advantage`] and [`turns`] who did better, [`length_bonus`] what brevity earns,
-//! [`dynamic`] which groups teach, [`sequence`] what the learner is given, [`importance`] and [`kl`] its two corrections,
+//! [`certificate`] who may be compared, [`reward`] and [`length_bonus`] what members are paid, [`advantage`] and [`turns`] who
+//! did better, [`dynamic`] which groups teach, [`sequence`] what the learner is given, [`importance`] and [`kl`] its two corrections,
 //! [`loss`](mod@loss), and [`config`] for every choice in one place.
 
 pub mod advantage;
@@ -15,6 +15,7 @@ pub mod kl;
 pub mod length_bonus;
 pub mod loss;
 pub mod presets;
+pub mod reward;
 pub mod sequence;
 pub mod tally;
 pub mod turns;
@@ -26,5 +27,6 @@ pub use dynamic::{DynamicSampling, Filling, Starved};
 pub use importance::{Importance, ImportanceMode};
 pub use length_bonus::{LengthBonus, Overlong};
 pub use loss::{LossOutput, loss};
+pub use reward::{MemberReward, pay};
 pub use sequence::{Credit, Over, Sequence, SequenceError};
 pub use tally::Tally;

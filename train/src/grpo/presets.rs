@@ -183,7 +183,8 @@ mod tests {
             ..GrpoConfig::m2()
         };
         let errors = c.validate().expect_err("wrong in eight ways");
-        let named = ["group_size", "epsilon_low", "delta", "temperature", "beta is NaN", "clip_norm", "beta1", "schedule.lr"];
+        let named =
+            ["group_size", "epsilon_low", "delta", "temperature", "beta is NaN", "clip_norm", "beta1", "schedule.lr"];
         for name in named {
             assert_eq!(errors.0.iter().filter(|e| e.contains(name)).count(), 1, "{name}: {errors}");
         }

@@ -174,13 +174,12 @@ impl Over {
 
     /// The factor of one token of a sequence that counts `in_sequence` tokens.
     pub(crate) fn weight(&self, config: &GrpoConfig, in_sequence: f64) -> f64 {
-        let (sequences, tokens) = (self.sequences.max(f64::MIN_POSITIVE), self.tokens);
+        // None of a kind divides by 1; a fraction of a token comes from accumulation and stays.
+        let some = |count: f64| if count > 0.0 { count } else { 1.0 };
+        let (sequences, tokens) = (some(self.sequences), some(self.tokens));
         match config.loss_type {
             LossType::Grpo | LossType::Sapo => 1.0 / (sequences * in_sequence.max(1.0)),
-            // Fewer than one token is none at all; a fraction comes from accumulation and stays.
-            LossType::Bnpo | LossType::Dapo | LossType::Cispo | LossType::Vespo => {
-                1.0 / if tokens > 0.0 { tokens } else { 1.0 }
-            }
+            LossType::Bnpo | LossType::Dapo | LossType::Cispo | LossType::Vespo => 1.0 / tokens,
             LossType::DrGrpo => 1.0 / (sequences * config.max_completion as f64),
             LossType::Luspo => 1.0 / sequences,
         }

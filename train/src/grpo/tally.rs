@@ -85,7 +85,9 @@ impl Tally {
         let mut out = BTreeMap::new();
         let units = self.units.max(1) as f64;
         let tokens = self.tokens.max(1) as f64;
-        let mut set = |name: &str, value: f64| drop(out.insert(name.to_owned(), value));
+        let mut set = |name: &str, value: f64| {
+            out.insert(name.to_owned(), value);
+        };
         match config.loss_type {
             LossType::Grpo | LossType::Bnpo | LossType::DrGrpo | LossType::Dapo | LossType::Luspo => {
                 set("clip_ratio/low_mean", self.low as f64 / units);

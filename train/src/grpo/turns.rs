@@ -90,7 +90,8 @@ mod tests {
     #[test]
     fn an_unscored_turn_is_unknown_and_so_is_what_leads_to_it() {
         let c = TurnCredit { weight: 1.0, discount: 1.0, ..Default::default() };
-        let rewards = [vec![Some(1.0), None, Some(1.0)], vec![Some(1.0), Some(1.0), Some(0.0)], vec![Some(2.0), Some(3.0)]];
+        let rewards =
+            [vec![Some(1.0), None, Some(1.0)], vec![Some(1.0), Some(1.0), Some(0.0)], vec![Some(2.0), Some(3.0)]];
         let a = c.advantages(&rewards);
         assert_eq!(a[0], [0.0, 0.0, 0.5]);
         // Turn 0: members 1 and 2 alone, returns 2 and 5.

@@ -168,7 +168,8 @@ impl Alarms {
             self.entropies.pop_front();
         }
         let threshold = highest? * c.entropy_ratio;
-        let next = "raise epsilon_high or temperature, lower the learning rate, or restart hotter from the best checkpoint";
+        let next =
+            "raise epsilon_high or temperature, lower the learning rate, or restart hotter from the best checkpoint";
         (value < threshold).then_some(Alarm { step, name: "entropy", value, threshold, next })
     }
 
@@ -216,7 +217,8 @@ mod tests {
             let text = raised[0].to_string();
             assert!(text.starts_with("step 7: ") && text.contains("threshold") && text.contains("hint: "), "{text}");
         }
-        let at_the_threshold = [("frac_reward_zero_std", 0.6), ("completions/clipped_ratio", 0.2), ("sampling/ess", 0.3)];
+        let at_the_threshold =
+            [("frac_reward_zero_std", 0.6), ("completions/clipped_ratio", 0.2), ("sampling/ess", 0.3)];
         assert_eq!(Alarms::new(AlarmConfig::default()).check(7, &step(&at_the_threshold)), []);
     }
 
@@ -225,7 +227,10 @@ mod tests {
         let mut slow = Alarms::new(AlarmConfig::default());
         let mut fast = slow.clone();
         let caught = |alarms: &mut Alarms, factor: f64| {
-            (0..40).flat_map(|t| alarms.check(t, &step(&[("entropy", 2.0 * factor.powi(t as i32))]))).map(|a| a.step).next()
+            (0..40)
+                .flat_map(|t| alarms.check(t, &step(&[("entropy", 2.0 * factor.powi(t as i32))])))
+                .map(|a| a.step)
+                .next()
         };
         assert_eq!(caught(&mut slow, 0.98), None);
         // 0.95^14 is the first below a half.

@@ -6,7 +6,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
 
-/// Appends steps; each line is on its way to the disk before `write` returns.
+/// Appends steps; each line is with the system before `write` returns, so a killed process loses none.
 #[derive(Debug)]
 pub struct JsonlWriter {
     file: File,
@@ -104,6 +104,10 @@ mod tests {
             (4..=5).for_each(|s| w.write(s, &metrics(&[("reward", s as f64)])).expect("written"));
             assert_eq!(std::fs::read(&path).expect("read"), whole);
         }
+        // A last line that lacks only its end of line is torn too.
+        std::fs::write(&path, &whole[..whole.len() - 1]).expect("cut");
+        JsonlWriter::resume(&path, 5).expect("resumed").write(5, &metrics(&[("reward", 5.0)])).expect("written");
+        assert_eq!(std::fs::read(&path).expect("read"), whole);
         assert!(JsonlWriter::resume(&folder.path().join("new.jsonl"), 0).is_ok());
     }
 }

@@ -39,7 +39,8 @@ pub fn measure(episodes: &[Episode], groups: &[GroupStats]) -> Metrics {
     out.set("reward_std", both.map(|b| b.1));
     out.set("rewards/unscored_ratio", share(episodes.len() - scored.len(), episodes.len()));
     out.set("frac_reward_zero_std", share(groups.iter().filter(|g| g.is_flat()).count(), groups.len()));
-    for (name, of) in [("rewards", (|e| &e.components) as fn(&Episode) -> &BTreeMap<String, f64>), ("axis", |e| &e.axes)]
+    for (name, of) in
+        [("rewards", (|e| &e.components) as fn(&Episode) -> &BTreeMap<String, f64>), ("axis", |e| &e.axes)]
     {
         by_name(&mut out, name, episodes, of);
     }
@@ -111,8 +112,12 @@ mod tests {
 
     #[test]
     fn a_step_is_measured_under_the_names_of_trl() {
-        let step =
-            [episode(Some(1.0), 10, false), episode(Some(0.0), 20, false), episode(None, 30, true), episode(Some(0.5), 4, false)];
+        let step = [
+            episode(Some(1.0), 10, false),
+            episode(Some(0.0), 20, false),
+            episode(None, 30, true),
+            episode(Some(0.5), 4, false),
+        ];
         let groups = [group_stats(&[Some(1.0), Some(0.0)]), group_stats(&[None, Some(0.5)])];
         let m = measure(&step, &groups);
         let expected = [

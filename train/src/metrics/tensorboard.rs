@@ -1,5 +1,5 @@
 //! TensorBoard event files: a record is its length, a masked CRC-32C of the length, an `Event` message, a masked CRC-32C of the
-//! message. The two messages we need have six fields between them, so they are encoded here by hand.
+//! message. The few messages we need have eight fields between them, so they are encoded here by hand.
 
 use super::Metrics;
 use std::fs::File;
@@ -15,7 +15,7 @@ pub struct EventWriter {
 
 impl EventWriter {
     /// A new event file in `folder`, begun at `wall_time` (seconds since 1970, given by the caller). TensorBoard reads all event
-    /// files of a folder; where two have a step, the later file's is shown.
+    /// files of a folder, in the order of their names.
     pub fn create(folder: &Path, wall_time: f64) -> io::Result<EventWriter> {
         std::fs::create_dir_all(folder)?;
         let mut serial = 0;
@@ -31,6 +31,20 @@ impl EventWriter {
         let mut event = Message::default();
         event.double(1, wall_time);
         event.bytes(3, b"brain.Event:2");
+        writer.record(&event.0)?;
+        Ok(writer)
+    }
+
+    /// Goes on after a checkpoint at `step` in a file of its own. What earlier files hold of later steps is marked as void, so that
+    /// TensorBoard shows each step once.
+    pub fn resume(folder: &Path, wall_time: f64, step: u64) -> io::Result<EventWriter> {
+        let mut writer = EventWriter::create(folder, wall_time)?;
+        let mut start = Message::default();
+        start.varint(1, 1);
+        let mut event = Message::default();
+        event.double(1, wall_time);
+        event.varint(2, step + 1);
+        event.bytes(7, &start.0);
         writer.record(&event.0)?;
         Ok(writer)
     }
