@@ -12,6 +12,15 @@ pub struct Decoder {
 }
 
 impl Decoder {
+    pub(crate) fn new(
+        _config: &LmConfig,
+        _tensors: std::collections::BTreeMap<String, Tensor>,
+        _dtype: candle_core::DType,
+        _device: &candle_core::Device,
+    ) -> Result<Decoder> {
+        todo!()
+    }
+
     pub fn cache(&self, _rows: usize, _capacity: usize) -> Result<Cache> {
         todo!()
     }

@@ -2,6 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+mod block;
+mod body;
 mod cache;
 pub mod chat;
 mod config;
@@ -11,12 +13,15 @@ pub mod generate;
 mod gguf;
 mod model;
 pub mod models;
+mod ops;
 mod packed;
+mod params;
 pub mod parse;
 pub mod policy;
 pub mod prompt;
 mod rows;
 pub mod sample;
+pub mod testing;
 pub mod tokens;
 mod weights;
 

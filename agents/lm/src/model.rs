@@ -1,11 +1,17 @@
 //! The model that learns.
 
+use crate::body::{Body, HeadOp, Spine};
 use crate::config::LmConfig;
 use crate::decode::Decoder;
-use crate::error::Result;
+use crate::error::{LmError, Result};
+use crate::ops::embedding::rows_of;
+use crate::ops::head;
 use crate::packed::Packed;
+use crate::params::Trained;
 use crate::weights::Weights;
 use candle_core::{DType, Device, Tensor, Var};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// What learns.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -18,13 +24,6 @@ pub enum Trainable {
         alpha: f64,
     },
 }
-
-pub struct Model {
-    pub config: LmConfig,
-}
-
-/// Gradients of a model's trained parameters, in the order of [`Model::vars`], in the parameters' number format.
-pub struct Gradients(pub Vec<Tensor>);
 
 /// How the head is evaluated.
 #[derive(Clone, Copy, Debug)]
@@ -43,68 +42,168 @@ impl Default for HeadOptions {
     }
 }
 
-/// Log-probabilities [N], differentiable, and entropies [N] where asked for.
+/// Log-probabilities [N], differentiable, and entropies [N] where asked for; f32 (f64 in an f64 model).
 pub struct HeadOut {
     pub log_probs: Tensor,
     pub entropy: Option<Tensor>,
 }
 
+/// Gradients of a model's trained parameters, in the order and number format of [`Model::vars`].
+#[derive(Clone, Debug)]
+pub struct Gradients(pub Vec<Tensor>);
+
+impl Gradients {
+    /// Adds the gradients of another part of the batch.
+    pub fn add(&mut self, other: &Gradients) -> Result<()> {
+        for (sum, part) in self.0.iter_mut().zip(&other.0) {
+            *sum = (&*sum + part)?;
+        }
+        Ok(())
+    }
+
+    /// Euclidean norm over all parameters.
+    pub fn norm(&self) -> Result<f64> {
+        let mut sum = 0.0;
+        for g in &self.0 {
+            sum += g.sqr()?.sum_all()?.to_dtype(DType::F64)?.to_scalar::<f64>()?;
+        }
+        Ok(sum.sqrt())
+    }
+
+    pub fn scale(&mut self, factor: f64) -> Result<()> {
+        for g in &mut self.0 {
+            *g = (&*g * factor)?;
+        }
+        Ok(())
+    }
+}
+
+/// A decoder-only transformer whose parameters, or low-rank corrections to them, learn.
+///
+/// Trained parameters are f32 (f64 in an f64 model) whatever it computes in: in half precision they are master copies, and
+/// [`Model::refresh`] carries a change over. Norms, softmaxes and losses are always computed in the wide format.
+pub struct Model {
+    pub config: LmConfig,
+    dtype: DType,
+    device: Device,
+    body: Arc<Body>,
+    trained: Vec<Trained>,
+    vars: Vec<(String, Var)>,
+}
+
 impl Model {
-    pub fn new(
-        _weights: &Weights,
-        _trainable: Trainable,
-        _dtype: DType,
-        _device: &Device,
-        _seed: u64,
-    ) -> Result<Model> {
-        todo!()
+    /// `dtype` is what the model computes in: F32, BF16, or F64 for tests. The seed draws fresh low-rank corrections.
+    pub fn new(weights: &Weights, trainable: Trainable, dtype: DType, device: &Device, seed: u64) -> Result<Model> {
+        let (body, named) = Body::new(weights, trainable, dtype, device, seed)?;
+        let vars = named.iter().map(|(name, t)| (name.clone(), t.var.clone())).collect();
+        let trained = named.into_iter().map(|(_, t)| t).collect();
+        Ok(Model { config: weights.config.clone(), dtype, device: device.clone(), body: Arc::new(body), trained, vars })
+    }
+
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    pub fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    /// Keep only each block's input and compute the block again on the way back: about a third more work, a small part of the
+    /// memory. Off at first.
+    pub fn recompute_blocks(&self, on: bool) {
+        self.body.recompute(on);
     }
 
     /// Hidden states [N, hidden] after the final norm, for a packed batch.
-    pub fn hidden(&self, _batch: &Packed) -> Result<Tensor> {
-        todo!()
+    pub fn hidden(&self, batch: &Packed) -> Result<Tensor> {
+        let pass = self.body.forward(batch, false, self.learns())?;
+        if self.learns() { Spine::attach(self.body.clone(), pass, &self.device) } else { Ok(pass.out) }
     }
 
     /// The same with the trained low-rank corrections left out and no gradient: the reference policy under LoRA.
-    pub fn reference_hidden(&self, _batch: &Packed) -> Result<Tensor> {
-        todo!()
+    pub fn reference_hidden(&self, batch: &Packed) -> Result<Tensor> {
+        Ok(self.body.forward(batch, true, false)?.out)
     }
 
     /// log p(targets[i] | hidden row rows[i]); rows may repeat and be left out ([`Packed::predictions`] gives both).
-    pub fn log_probs(
-        &self,
-        _hidden: &Tensor,
-        _rows: &[u32],
-        _targets: &[u32],
-        _options: HeadOptions,
-    ) -> Result<HeadOut> {
-        todo!()
+    pub fn log_probs(&self, hidden: &Tensor, rows: &[u32], targets: &[u32], options: HeadOptions) -> Result<HeadOut> {
+        let n = hidden.dims2()?.0;
+        if rows.len() != targets.len() {
+            return Err(LmError::misuse(format!("{} rows for {} targets", rows.len(), targets.len())));
+        }
+        if let Some(row) = rows.iter().find(|r| **r as usize >= n) {
+            return Err(LmError::misuse(format!("row {row} of {n} hidden states")));
+        }
+        if let Some(token) = targets.iter().find(|t| **t as usize >= self.config.vocab_size) {
+            return Err(LmError::misuse(format!("token {token} in a vocabulary of {}", self.config.vocab_size)));
+        }
+        let identity = rows.len() == n && rows.iter().enumerate().all(|(i, r)| *r as usize == i);
+        let h = if identity { hidden.detach() } else { rows_of(&hidden.detach(), rows)? };
+        let HeadOptions { chunk, temperature, entropy } = options;
+        let (log_probs, entropy) = head::forward(&h, &self.body.head().value, targets, chunk, temperature, entropy)?;
+        let log_probs = if hidden.track_op() {
+            let rows = (!identity).then(|| rows.to_vec());
+            HeadOp { out: log_probs, body: self.body.clone(), rows, targets: targets.to_vec(), chunk, temperature }.attach(hidden)?
+        } else {
+            log_probs
+        };
+        Ok(HeadOut { log_probs, entropy })
     }
 
-    /// The gradient of a scalar loss, computed by candle from the log-probabilities, with respect to every trained parameter.
-    /// Use this and not `loss.backward()`: parameters' gradients do not pass through candle's own store. An error names
-    /// parameters that no gradient reached.
-    pub fn backward(&self, _loss: &Tensor) -> Result<Gradients> {
-        todo!()
+    /// log p(targets[i] | hidden row i), `chunk` rows of logits at a time.
+    pub fn logp(&self, hidden: &Tensor, targets: &[u32], chunk: usize) -> Result<Tensor> {
+        let rows: Vec<u32> = (0..targets.len() as u32).collect();
+        Ok(self.log_probs(hidden, &rows, targets, HeadOptions { chunk, ..HeadOptions::default() })?.log_probs)
     }
 
-    /// Trained parameters sorted by name, f32 (f64 in an f64 model) whatever the model computes in.
+    /// The gradient of a scalar loss, computed by candle from log-probabilities, with respect to every trained parameter. Use
+    /// this and not `loss.backward()`: parameters' gradients do not pass through candle's own store. Several passes of
+    /// [`Model::hidden`] may feed one loss. An error names the parameters that no gradient reached.
+    pub fn backward(&self, loss: &Tensor) -> Result<Gradients> {
+        self.body.sink.take();
+        loss.backward()?;
+        let slots = self.body.sink.take();
+        let missing: Vec<&str> =
+            slots.iter().zip(&self.vars).filter(|(g, _)| g.is_none()).map(|(_, (name, _))| name.as_str()).collect();
+        if !missing.is_empty() {
+            return Err(LmError::NoGradient(missing.join(", ")));
+        }
+        Ok(Gradients(slots.into_iter().flatten().collect()))
+    }
+
+    /// Trained parameters sorted by name, f32 (f64 in an f64 model).
     pub fn vars(&self) -> &[(String, Var)] {
-        todo!()
+        &self.vars
     }
 
-    /// Call after changing [`Model::vars`]: refreshes the copies that the model computes with.
-    pub fn refresh(&mut self) -> Result<()> {
-        todo!()
+    /// Call after changing [`Model::vars`]: refreshes the half-precision copies that the model computes with.
+    pub fn refresh(&self) -> Result<()> {
+        self.trained.iter().try_for_each(Trained::refresh)
     }
 
     /// A frozen snapshot for sampling, low-rank corrections merged.
     pub fn decoder(&self) -> Result<Decoder> {
-        todo!()
+        Decoder::new(&self.config, self.merged()?, self.dtype, &self.device)
     }
 
     /// The weights as they are now, low-rank corrections merged, f32 on the CPU.
     pub fn to_weights(&self) -> Result<Weights> {
-        todo!()
+        let mut tensors = BTreeMap::new();
+        for (name, tensor) in self.merged()? {
+            tensors.insert(name, tensor.to_dtype(DType::F32)?.to_device(&Device::Cpu)?.copy()?);
+        }
+        Ok(Weights { config: self.config.clone(), tensors })
+    }
+
+    /// All tensors in the widest format there is of them. May share storage with what learns.
+    fn merged(&self) -> Result<BTreeMap<String, Tensor>> {
+        self.body.merged(&|p| match p.slot {
+            Some(slot) => self.trained[slot].var.as_detached_tensor(),
+            None => p.value.clone(),
+        })
+    }
+
+    fn learns(&self) -> bool {
+        !self.trained.is_empty()
     }
 }

@@ -110,7 +110,12 @@ const TASK: usize = 16 * 1024;
 /// Fills `out` row by row: `f(row number, row)`. Rows are shared out among threads, and each is computed by itself, so neither
 /// the threads nor the number of rows can change a bit.
 pub(crate) fn rows<T: Send>(out: &mut [T], width: usize, f: impl Fn(usize, &mut [T]) + Sync) {
-    let per_task = (TASK / width.max(1)).max(1);
+    tasks(out, width, width, f);
+}
+
+/// Like [`rows`] where a row of `width` costs as much as one of `work` numbers.
+pub(crate) fn tasks<T: Send>(out: &mut [T], width: usize, work: usize, f: impl Fn(usize, &mut [T]) + Sync) {
+    let per_task = (TASK / work.max(1)).max(1);
     let task = |(i, block): (usize, &mut [T])| {
         pulp::Arch::new().dispatch(|| {
             for (r, row) in block.chunks_mut(width).enumerate() {
@@ -118,7 +123,7 @@ pub(crate) fn rows<T: Send>(out: &mut [T], width: usize, f: impl Fn(usize, &mut 
             }
         });
     };
-    if out.len() <= TASK {
+    if out.len() <= width * per_task {
         out.chunks_mut(width * per_task).enumerate().for_each(task);
     } else {
         out.par_chunks_mut(width * per_task).enumerate().for_each(task);

@@ -61,27 +61,26 @@ fn backward_cpu<T: Real>(gate: &Tensor, up: &Tensor, g: &Tensor) -> Result<[Tens
     let [y, a, b] = with_slice::<T, _>(gate, |gate| {
         with_slice::<T, _>(up, |up| {
             with_slice::<T, _>(g, |g| {
-                // One pass writes the three results of a block side by side; a second pulls them apart.
                 let n = gate.len();
-                let mut y = vec![T::of(0.0); n];
-                let mut a = vec![T::of(0.0); n];
-                let mut b = vec![T::of(0.0); n];
-                super::cpu::rows2(&mut y, BLOCK, &mut a, BLOCK, |r, y, a| {
+                let (mut y, mut a, mut b) = (vec![T::of(0.0); n], vec![T::of(0.0); n], vec![T::of(0.0); n]);
+                let mut all: Vec<[&mut [T]; 3]> = y
+                    .chunks_mut(BLOCK)
+                    .zip(a.chunks_mut(BLOCK))
+                    .zip(b.chunks_mut(BLOCK))
+                    .map(|((y, a), b)| [y, a, b])
+                    .collect();
+                super::cpu::tasks(&mut all, 1, 3 * BLOCK, |r, out| {
+                    let [y, a, b] = &mut out[0];
                     let m = y.len();
                     let (gate, up, g) = (&gate[r * BLOCK..][..m], &up[r * BLOCK..][..m], &g[r * BLOCK..][..m]);
+                    let (y, a, b) = (&mut y[..m], &mut a[..m], &mut b[..m]);
                     for i in 0..m {
                         let s = sigmoid(gate[i]);
                         let silu = gate[i] * s;
                         y[i] = silu * up[i];
                         // d silu = s + silu (1 - s)
                         a[i] = g[i] * up[i] * (s + silu * (T::of(1.0) - s));
-                    }
-                });
-                rows(&mut b, BLOCK, |r, b| {
-                    let m = b.len();
-                    let (gate, g) = (&gate[r * BLOCK..][..m], &g[r * BLOCK..][..m]);
-                    for i in 0..m {
-                        b[i] = g[i] * gate[i] * sigmoid(gate[i]);
+                        b[i] = g[i] * silu;
                     }
                 });
                 [y, a, b]

@@ -1,0 +1,64 @@
+//! y = x W^T + b + scale (x A^T) B^T. Weights that do not learn cost no gradient.
+
+use crate::error::Result;
+use crate::params::{Param, Sink};
+use candle_core::Tensor;
+
+pub(crate) struct Linear {
+    /// [out, in]
+    pub weight: Param,
+    /// [out]
+    pub bias: Option<Param>,
+    pub lora: Option<Lora>,
+}
+
+/// A low-rank correction.
+pub(crate) struct Lora {
+    /// [rank, in]
+    pub a: Param,
+    /// [out, rank], zero at first.
+    pub b: Param,
+    pub scale: f64,
+}
+
+impl Linear {
+    /// `x` [N, in] -> [N, out]; `base` leaves the low-rank correction out.
+    pub fn forward(&self, x: &Tensor, base: bool) -> Result<Tensor> {
+        let mut y = x.matmul(&self.weight.value.t()?)?;
+        if let Some(bias) = &self.bias {
+            y = y.broadcast_add(&bias.value)?;
+        }
+        if let Some(lora) = self.lora.as_ref().filter(|_| !base) {
+            let inner = (x.matmul(&lora.a.value.t()?)? * lora.scale)?;
+            y = (y + inner.matmul(&lora.b.value.t()?)?)?;
+        }
+        Ok(y)
+    }
+
+    /// Gradient of `x` from the gradient `g` [N, out] of the result.
+    pub fn back_through(&self, g: &Tensor) -> Result<Tensor> {
+        let mut gx = g.matmul(&self.weight.value)?;
+        if let Some(lora) = &self.lora {
+            gx = (gx + (g.matmul(&lora.b.value)? * lora.scale)?.matmul(&lora.a.value)?)?;
+        }
+        Ok(gx)
+    }
+
+    /// Gradients of whatever learns here, into the sink.
+    pub fn collect(&self, x: &Tensor, g: &Tensor, sink: &Sink) -> Result<()> {
+        if let Some(slot) = self.weight.slot {
+            sink.add(slot, &g.t()?.matmul(x)?)?;
+        }
+        if let Some(slot) = self.bias.as_ref().and_then(|b| b.slot) {
+            sink.add(slot, &g.to_dtype(super::cpu::wide(g))?.sum(0)?)?;
+        }
+        let Some(lora) = &self.lora else { return Ok(()) };
+        if let Some(slot) = lora.a.slot {
+            sink.add(slot, &(g.matmul(&lora.b.value)? * lora.scale)?.t()?.matmul(x)?)?;
+        }
+        if let Some(slot) = lora.b.slot {
+            sink.add(slot, &g.t()?.matmul(&(x.matmul(&lora.a.value.t()?)? * lora.scale)?)?)?;
+        }
+        Ok(())
+    }
+}
