@@ -129,6 +129,27 @@ fn unnumbered(name: &str) -> &str {
     }
 }
 
+/// A doctor turn as a language model should write it, in one line of speech: what a teacher's turns are for imitation.
+/// [`parse_reply`] reads it back, but for a typed `Ask`, which becomes the question it stands for.
+pub fn render_reply(turn: &DoctorTurn) -> String {
+    let line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let inside = |text: &str| line(&text.replace(['[', ']', ';'], " "));
+    let said = match &turn.action {
+        Action::Say(text) => line(text),
+        Action::Ask(_) => line(&Phrasing::spoken(&turn.action)),
+        Action::Examine(site) => format!("{EXAMINE} [{}]", inside(site)),
+        Action::OrderTest(test) => format!("{TEST} [{}]", inside(test)),
+        Action::Conclude { differential, plan } => {
+            let names: Vec<String> = differential.iter().map(|d| inside(d)).collect();
+            format!("{DIAGNOSIS} [{}] {}", names.join("; "), line(plan)).trim_end().to_owned()
+        }
+    };
+    match &turn.reasoning {
+        Some(thought) => format!("{THINK}{}{END_THINK}{said}", thought.trim()),
+        None => said,
+    }
+}
+
 /// A line the doctor said, as the protocol writes it: the environment speaks typed actions in words, and a model that reads its
 /// own requests as plain talk soon stops making them.
 pub fn protocol_form(line: &str) -> String {
@@ -213,6 +234,27 @@ mod tests {
         assert_eq!((turn.reasoning.as_deref(), turn.action), (Some("could be"), Action::say("")));
         let turn = parse_reply("<think></think>Hello.");
         assert_eq!((turn.reasoning, turn.action), (None, Action::say("Hello.")));
+    }
+
+    #[test]
+    fn what_a_teacher_does_is_written_so_that_it_reads_back() {
+        let turns = [
+            Action::say("Which toe is it?"),
+            Action::Examine("left knee".into()),
+            Action::OrderTest("chest X-ray".into()),
+            conclude(&["acute gout", "septic arthritis"], "Rest the foot. Come back if you get a fever."),
+            conclude(&["gout"], ""),
+        ];
+        for action in turns {
+            for reasoning in [None, Some("could be gout".to_owned())] {
+                let turn = DoctorTurn { action: action.clone(), reasoning };
+                assert_eq!(parse_reply(&render_reply(&turn)), turn);
+            }
+        }
+        let asked = render_reply(&Action::Ask("pmh".into()).into());
+        assert!(matches!(action(&asked), Action::Say(text) if !text.is_empty()), "{asked}");
+        let broken = conclude(&["a; b]"], "one\ntwo");
+        assert_eq!(render_reply(&broken.into()), "DIAGNOSIS READY: [a b] one two");
     }
 
     #[test]

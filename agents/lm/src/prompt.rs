@@ -2,9 +2,9 @@
 //! and it fits a budget of tokens: the oldest turns go first, the complaint never.
 
 use crate::chat::{ChatError, ChatTemplate, Message, Role};
-use crate::parse::{DIAGNOSIS, EXAMINE, TEST, protocol_form};
+use crate::parse::{DIAGNOSIS, EXAMINE, TEST, protocol_form, render_reply};
 use crate::tokens::Tokenizer;
-use bedside_env::{Line, Observation, Speaker, Told};
+use bedside_env::{DoctorTurn, Line, Observation, Speaker, Told};
 use bedside_records::{Polarity, Topic};
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +35,13 @@ impl PromptConfig {
     pub fn compact() -> PromptConfig {
         PromptConfig { style: Style::Compact, max_tokens: 256, think: false }
     }
+}
+
+/// Tokens to imitate: only those of the reply are learnt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Example {
+    pub prompt_ids: Vec<u32>,
+    pub reply_ids: Vec<u32>,
 }
 
 /// Why there is no prompt.
@@ -104,6 +111,21 @@ impl PromptConfig {
             tokens = ids.len();
         }
         Err(PromptError::TooLong { tokens, max: self.max_tokens })
+    }
+
+    /// A turn that a teacher took, for imitation: the prompt a model would have been given, and what it should have written, its
+    /// end token included.
+    pub fn example(
+        &self,
+        o: &Observation,
+        turn: &DoctorTurn,
+        chat: &ChatTemplate,
+        tokenizer: &Tokenizer,
+    ) -> Result<Example, PromptError> {
+        let prompt_ids = self.ids(o, chat, tokenizer)?;
+        let mut reply_ids = tokenizer.encode(&tokenizer.harmless(&render_reply(turn))).map_err(ChatError::from)?;
+        reply_ids.extend(tokenizer.special().eos.first());
+        Ok(Example { prompt_ids, reply_ids })
     }
 
     fn cut_messages(&self, o: &Observation, cut: Cut) -> Vec<Message> {

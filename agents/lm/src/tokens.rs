@@ -54,7 +54,10 @@ pub struct Tokenizer {
 impl Tokenizer {
     /// From the bytes of a `tokenizer.json`.
     pub fn from_json(json: &[u8], special: Special) -> Result<Tokenizer, TokenError> {
-        let inner = tokenizers::Tokenizer::from_bytes(json).map_err(|e| TokenError::Json(e.to_string()))?;
+        let mut inner = tokenizers::Tokenizer::from_bytes(json).map_err(|e| TokenError::Json(e.to_string()))?;
+        // Some files carry what a training script last did with them; here a text is encoded whole.
+        inner.with_truncation(None).map_err(|e| TokenError::Json(e.to_string()))?;
+        inner.with_padding(None);
         let added: BTreeMap<u32, (String, bool)> =
             inner.get_added_tokens_decoder().iter().map(|(id, t)| (*id, (t.content.clone(), t.special))).collect();
         let byte_level = serde_json::to_string(&inner.get_decoder()).is_ok_and(|d| d.contains("ByteLevel"));

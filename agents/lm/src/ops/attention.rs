@@ -4,6 +4,7 @@
 //! A sequence is taken apart into its prefix and its branches. Queries of a part see the keys of the prefix and those of their
 //! own part up to themselves. Query heads that share a key/value head stand as neighbouring rows of one matrix.
 
+use super::matmul::matmul;
 use super::cpu::{Kernel, Real, dot, rows, rows2, sum_by, tensor, wide, with_slice};
 use crate::config::LmConfig;
 use crate::error::Result;
@@ -111,9 +112,22 @@ fn queries_of<T: Real>(from: &[T], range: Range<usize>, heads: Heads, head: usiz
     tensor(out, &[n, heads.dim])
 }
 
+/// Tokens below which waking other threads costs more than it gains.
+const WORTH_SHARING: usize = 128;
+
 /// Every sequence with every key/value head, head by head.
-fn work(spans: &[SequenceSpan], heads: Heads) -> Vec<(usize, &SequenceSpan)> {
-    (0..heads.kv).flat_map(|head| spans.iter().map(move |span| (head, span))).collect()
+fn each<R: Send>(
+    spans: &[SequenceSpan],
+    heads: Heads,
+    f: impl Fn(usize, &SequenceSpan) -> Result<R> + Sync,
+) -> Result<Vec<R>> {
+    let tokens = spans.last().map_or(0, |s| s.range().end);
+    let all: Vec<(usize, &SequenceSpan)> =
+        (0..heads.kv).flat_map(|head| spans.iter().map(move |span| (head, span))).collect();
+    if tokens < WORTH_SHARING {
+        return all.into_iter().map(|(head, span)| f(head, span)).collect();
+    }
+    all.into_par_iter().map(|(head, span)| f(head, span)).collect()
 }
 
 /// Puts what each piece of work made, `width` numbers a token, into [N, kv * width].
@@ -140,7 +154,7 @@ fn forward_cpu<T: Real>(q: &Tensor, k: &Tensor, v: &Tensor, spans: &[SequenceSpa
     let pieces: Vec<(Vec<T>, Vec<T>)> = with_slice::<T, _>(q, |q| {
         with_slice::<T, _>(k, |k| {
             with_slice::<T, _>(v, |v| {
-                work(spans, heads).into_par_iter().map(|(head, span)| attend(q, k, v, span, heads, head)).collect::<Result<_>>()
+                each(spans, heads, |head, span| attend(q, k, v, span, heads, head))
             })
         })
     })???
@@ -165,7 +179,7 @@ fn attend<T: Real>(q: &[T], k: &[T], v: &[T], span: &SequenceSpan, heads: Heads,
             let end = (start + QUERIES).min(part.len());
             let width = before + end;
             let queries = queries_of(q, part.start + start..part.start + end, heads, head)?;
-            let scores = queries.matmul(&keys.narrow(0, 0, width)?.t()?)?;
+            let scores = matmul(&queries, &keys.narrow(0, 0, width)?.t()?)?;
             let (p, normaliser) = with_slice::<T, _>(&scores, |scores| {
                 let mut p = vec![T::of(0.0); scores.len()];
                 let mut normaliser = vec![T::of(0.0); scores.len() / width];
@@ -176,7 +190,7 @@ fn attend<T: Real>(q: &[T], k: &[T], v: &[T], span: &SequenceSpan, heads: Heads,
                 (p, normaliser)
             })?;
             normalisers.extend_from_slice(&normaliser);
-            let result = tensor(p, scores.dims())?.matmul(&values.narrow(0, 0, width)?)?;
+            let result = matmul(&tensor(p, scores.dims())?, &values.narrow(0, 0, width)?)?;
             with_slice::<T, _>(&result, |result| out.extend_from_slice(result))?;
         }
     }
@@ -205,8 +219,7 @@ fn backward_cpu<T: Real>(tensors: [&Tensor; 6], spans: &[SequenceSpan], heads: H
                     with_slice::<T, _>(normaliser, |normaliser| {
                         with_slice::<T, _>(g, |g| {
                             let all = [q, k, v, out, normaliser, g];
-                            let work = work(spans, heads).into_par_iter();
-                            work.map(|(head, span)| attend_back(all, span, heads, head)).collect::<Result<_>>()
+                            each(spans, heads, |head, span| attend_back(all, span, heads, head))
                         })
                     })
                 })
@@ -247,8 +260,8 @@ fn attend_back<T: Real>(all: [&[T]; 6], span: &SequenceSpan, heads: Heads, head:
             let mut logs = Vec::with_capacity(range.len() * heads.group);
             gather(&mut logs, normaliser, range, heads.kv * heads.group, head, heads.group);
             // p = e^(s - normaliser); gs = p (gp - out . gout)
-            let scores = queries.matmul(&keys.t()?)?;
-            let gp = gout.matmul(&values.t()?)?;
+            let scores = matmul(&queries, &keys.t()?)?;
+            let gp = matmul(&gout, &values.t()?)?;
             let (p, gs) = with_slice::<T, _>(&scores, |scores| {
                 with_slice::<T, _>(&gp, |gp| {
                     with_slice::<T, _>(&gout, |gout| {
@@ -271,8 +284,8 @@ fn attend_back<T: Real>(all: [&[T]; 6], span: &SequenceSpan, heads: Heads, head:
                 })
             })????;
             let (p, gs) = (tensor(p, scores.dims())?, tensor(gs, scores.dims())?);
-            with_slice::<T, _>(&gs.matmul(&keys)?, |part| gq.extend_from_slice(part))?;
-            for (sum, of) in [(&mut gk, gs.t()?.matmul(&queries)?), (&mut gv, p.t()?.matmul(&gout)?)] {
+            with_slice::<T, _>(&matmul(&gs, &keys)?, |part| gq.extend_from_slice(part))?;
+            for (sum, of) in [(&mut gk, matmul(&gs.t()?, &queries)?), (&mut gv, matmul(&p.t()?, &gout)?)] {
                 with_slice::<T, _>(&of, |of| {
                     // The prefix's keys come first, then the part's own.
                     let own = (part.start - origin) * dim;

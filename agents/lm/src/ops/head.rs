@@ -1,6 +1,7 @@
 //! log softmax(h W^T / temperature) at chosen tokens, some rows at a time: logits of all tokens never exist together, and the
 //! backward computes them anew.
 
+use super::matmul::matmul;
 use super::cpu::{Kernel, Real, rows, tensor, wide, with_slice};
 use crate::error::Result;
 use candle_core::{D, Tensor};
@@ -17,7 +18,7 @@ pub(crate) fn forward(
 ) -> Result<(Tensor, Option<Tensor>)> {
     let mut parts = (Vec::new(), Vec::new());
     for (i, targets) in targets.chunks(chunk.max(1)).enumerate() {
-        let logits = h.narrow(0, i * chunk.max(1), targets.len())?.matmul(&w.t()?)?;
+        let logits = matmul(&h.narrow(0, i * chunk.max(1), targets.len())?, &w.t()?)?;
         let (p, e) = score(&logits, targets, temperature, entropy)?;
         parts.0.push(p);
         parts.1.extend(e);
@@ -44,10 +45,10 @@ pub(crate) fn backward(
     for (i, targets) in targets.chunks(chunk.max(1)).enumerate() {
         let h = h.narrow(0, i * chunk.max(1), targets.len())?;
         let g = g.narrow(0, i * chunk.max(1), targets.len())?;
-        let slope = slope(&h.matmul(&w.t()?)?, targets, &g, temperature)?;
-        gh.push(slope.matmul(w)?);
+        let slope = slope(&matmul(&h, &w.t()?)?, targets, &g, temperature)?;
+        gh.push(matmul(&slope, w)?);
         if of_w {
-            let part = slope.t()?.matmul(&h)?.to_dtype(wide(&h))?;
+            let part = matmul(&slope.t()?, &h)?.to_dtype(wide(&h))?;
             gw = Some(match gw {
                 Some(sum) => (sum + part)?,
                 None => part,

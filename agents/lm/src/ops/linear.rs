@@ -1,5 +1,6 @@
 //! y = x W^T + b + scale (x A^T) B^T. Weights that do not learn cost no gradient.
 
+use super::matmul::matmul;
 use crate::error::Result;
 use crate::params::{Param, Sink};
 use candle_core::Tensor;
@@ -24,22 +25,22 @@ pub(crate) struct Lora {
 impl Linear {
     /// `x` [N, in] -> [N, out]; `base` leaves the low-rank correction out.
     pub fn forward(&self, x: &Tensor, base: bool) -> Result<Tensor> {
-        let mut y = x.matmul(&self.weight.value.t()?)?;
+        let mut y = matmul(x, &self.weight.value.t()?)?;
         if let Some(bias) = &self.bias {
             y = y.broadcast_add(&bias.value)?;
         }
         if let Some(lora) = self.lora.as_ref().filter(|_| !base) {
-            let inner = (x.matmul(&lora.a.value.t()?)? * lora.scale)?;
-            y = (y + inner.matmul(&lora.b.value.t()?)?)?;
+            let inner = (matmul(x, &lora.a.value.t()?)? * lora.scale)?;
+            y = (y + matmul(&inner, &lora.b.value.t()?)?)?;
         }
         Ok(y)
     }
 
     /// Gradient of `x` from the gradient `g` [N, out] of the result.
     pub fn back_through(&self, g: &Tensor) -> Result<Tensor> {
-        let mut gx = g.matmul(&self.weight.value)?;
+        let mut gx = matmul(g, &self.weight.value)?;
         if let Some(lora) = &self.lora {
-            gx = (gx + (g.matmul(&lora.b.value)? * lora.scale)?.matmul(&lora.a.value)?)?;
+            gx = (gx + matmul(&(matmul(g, &lora.b.value)? * lora.scale)?, &lora.a.value)?)?;
         }
         Ok(gx)
     }
@@ -47,17 +48,17 @@ impl Linear {
     /// Gradients of whatever learns here, into the sink.
     pub fn collect(&self, x: &Tensor, g: &Tensor, sink: &Sink) -> Result<()> {
         if let Some(slot) = self.weight.slot {
-            sink.add(slot, &g.t()?.matmul(x)?)?;
+            sink.add(slot, &matmul(&g.t()?, x)?)?;
         }
         if let Some(slot) = self.bias.as_ref().and_then(|b| b.slot) {
             sink.add(slot, &g.to_dtype(super::cpu::wide(g))?.sum(0)?)?;
         }
         let Some(lora) = &self.lora else { return Ok(()) };
         if let Some(slot) = lora.a.slot {
-            sink.add(slot, &(g.matmul(&lora.b.value)? * lora.scale)?.t()?.matmul(x)?)?;
+            sink.add(slot, &matmul(&(matmul(g, &lora.b.value)? * lora.scale)?.t()?, x)?)?;
         }
         if let Some(slot) = lora.b.slot {
-            sink.add(slot, &g.t()?.matmul(&(x.matmul(&lora.a.value.t()?)? * lora.scale)?)?)?;
+            sink.add(slot, &matmul(&g.t()?, &(matmul(x, &lora.a.value.t()?)? * lora.scale)?)?)?;
         }
         Ok(())
     }

@@ -206,3 +206,16 @@ fn a_line_cannot_pass_for_another_speakers() {
     o.dialogue = Arc::new(Vec::new());
     assert_eq!(compact(&o, WHOLE).lines().count(), 3);
 }
+
+#[test]
+fn an_example_is_the_prompt_of_sampling_and_the_teachers_words_up_to_the_end_token() {
+    let (o, tokenizer, chat) = (seen(record(1), 2).pop().expect("some"), small(), ChatTemplate::chatml());
+    for config in [PromptConfig::full(), PromptConfig::compact()] {
+        let turn = DoctorTurn::from(Action::OrderTest("ECG".to_owned()));
+        let example = config.example(&o, &turn, &chat, &tokenizer).expect("fits");
+        assert_eq!(example.prompt_ids, config.ids(&o, &chat, &tokenizer).expect("fits"));
+        assert_eq!(example.reply_ids.last(), Some(&2));
+        assert_eq!(tokenizer.decode(&example.reply_ids), "REQUEST TEST: [ECG]");
+        assert_eq!(crate::parse::parse_reply(&tokenizer.decode(&example.reply_ids)), turn);
+    }
+}

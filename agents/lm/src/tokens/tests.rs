@@ -78,6 +78,20 @@ fn a_saved_folder_reads_back_the_same() {
 }
 
 #[test]
+fn a_file_that_asks_for_truncation_and_padding_is_not_obeyed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    small().save_folder(folder.path(), "").expect("saves");
+    let text = std::fs::read_to_string(folder.path().join("tokenizer.json")).expect("reads");
+    let mut json: Value = serde_json::from_str(&text).expect("is JSON");
+    json["truncation"] = json!({"direction": "Right", "max_length": 3, "strategy": "LongestFirst", "stride": 0});
+    json["padding"] = json!({"strategy": {"Fixed": 64}, "direction": "Right", "pad_to_multiple_of": null, "pad_id": 0,
+        "pad_type_id": 0, "pad_token": "<|pad|>"});
+    let tokenizer = Tokenizer::from_json(json.to_string().as_bytes(), Special::default()).expect("reads");
+    let text = "The pain is worse at night, 1234.";
+    assert_eq!(tokenizer.encode(text).expect("encodes"), small().encode(text).expect("encodes"));
+}
+
+#[test]
 fn a_folder_without_a_tokenizer_says_what_is_missing() {
     let folder = tempfile::tempdir().expect("a folder");
     let error = Tokenizer::from_folder(folder.path()).expect_err("it is empty").to_string();
