@@ -7,6 +7,8 @@ mod body;
 mod cache;
 mod config;
 mod decode;
+mod decode_slices;
+mod decode_tensors;
 mod error;
 mod gguf;
 mod model;

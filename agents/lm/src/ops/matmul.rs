@@ -102,10 +102,6 @@ impl Panels {
         Panels { k, n, width, values: out }
     }
 
-    pub fn columns(&self) -> usize {
-        self.n
-    }
-
     /// left [rows, k] times this, row by row.
     pub fn times(&self, left: Left) -> Vec<f32> {
         let (m, n) = (left.rows, self.n);
