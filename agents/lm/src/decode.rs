@@ -100,7 +100,8 @@ impl Decoder {
 
     /// One token to each of these rows: [`Decoder::feed`] in its most frequent shape.
     pub fn step(&self, cache: &mut Cache, tokens: &[(usize, u32)]) -> Result<Tensor> {
-        let feeds: Vec<(usize, &[u32])> = tokens.iter().map(|(row, token)| (*row, std::slice::from_ref(token))).collect();
+        let feeds: Vec<(usize, &[u32])> =
+            tokens.iter().map(|(row, token)| (*row, std::slice::from_ref(token))).collect();
         self.feed(cache, &feeds)
     }
 
@@ -119,7 +120,10 @@ impl Decoder {
             }
             if tokens.is_empty() || tokens.len() > cache.room(*row) {
                 let room = cache.room(*row);
-                return Err(LmError::misuse(format!("{} tokens for row {row}, which has room for {room}", tokens.len())));
+                return Err(LmError::misuse(format!(
+                    "{} tokens for row {row}, which has room for {room}",
+                    tokens.len()
+                )));
             }
             let end = cache.len(*row) + tokens.len();
             if end > self.config.max_position_embeddings {

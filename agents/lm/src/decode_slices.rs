@@ -107,13 +107,13 @@ impl SliceDecoder {
         let table = self.rope.upto(last + 1)?;
         let n = places.len();
         let tokens = feeds.iter().flat_map(|f| f.tokens);
-        let mut x: Vec<f32> =
-            tokens.flat_map(|t| &self.embedding[*t as usize * hidden..][..hidden]).copied().collect();
+        let mut x: Vec<f32> = tokens.flat_map(|t| &self.embedding[*t as usize * hidden..][..hidden]).copied().collect();
         for (l, block) in self.blocks.iter().enumerate() {
             let normed = self.normed(&x, &block.input_norm);
             let mut qkv = block.qkv.times(Left { values: &normed, rows: n, turned: false });
             self.turn(block, &mut qkv, &places, &table)?;
-            let (q_width, kv_width) = (self.heads.kv * self.heads.group * self.heads.dim, self.heads.kv * self.heads.dim);
+            let (q_width, kv_width) =
+                (self.heads.kv * self.heads.group * self.heads.dim, self.heads.kv * self.heads.dim);
             let width = q_width + 2 * kv_width;
             for (place, qkv) in places.iter().zip(qkv.chunks(width)) {
                 let (keys, values) = qkv[q_width..].split_at(kv_width);
@@ -128,7 +128,13 @@ impl SliceDecoder {
                     Some((Kept::Slices(store), len)) => Some((&store.layers[l], len)),
                     _ => None,
                 };
-                attend(self.heads, &qkv[i * width..][..q_width], prefix, (&stores[place.row].layers[l], place.own + 1), out);
+                attend(
+                    self.heads,
+                    &qkv[i * width..][..q_width],
+                    prefix,
+                    (&stores[place.row].layers[l], place.own + 1),
+                    out,
+                );
             });
             add(&mut x, &block.o.times(Left { values: &attended, rows: n, turned: false }));
             let normed = self.normed(&x, &block.post_norm);

@@ -36,7 +36,8 @@ impl TensorStore {
 
     /// The first `tokens` of a row: [kv, tokens, dim].
     pub fn row(&self, row: usize, tokens: usize) -> Result<Vec<[Tensor; 2]>> {
-        let take = |t: &Tensor| -> Result<Tensor> { Ok(t.narrow(0, row, 1)?.squeeze(0)?.narrow(1, 0, tokens)?.copy()?) };
+        let take =
+            |t: &Tensor| -> Result<Tensor> { Ok(t.narrow(0, row, 1)?.squeeze(0)?.narrow(1, 0, tokens)?.copy()?) };
         self.layers.iter().map(|[k, v]| Ok([take(k)?, take(v)?])).collect()
     }
 
@@ -72,12 +73,24 @@ fn put(matrix: &Tensor, places: &[u32], rows: &Tensor) -> Result<()> {
 }
 
 impl TensorDecoder {
-    pub fn new(config: &LmConfig, tensors: BTreeMap<String, Tensor>, dtype: DType, device: &Device) -> Result<TensorDecoder> {
+    pub fn new(
+        config: &LmConfig,
+        tensors: BTreeMap<String, Tensor>,
+        dtype: DType,
+        device: &Device,
+    ) -> Result<TensorDecoder> {
         // Copies: what learns goes on changing in place.
         let take = |(name, t): (String, Tensor)| Ok((name, t.to_dtype(dtype)?.to_device(device)?.copy()?));
         let tensors = tensors.into_iter().map(take).collect::<Result<_>>()?;
         let rope = Rope::new(config, dtype, device);
-        Ok(TensorDecoder { config: config.clone(), heads: Heads::of(config), dtype, device: device.clone(), tensors, rope })
+        Ok(TensorDecoder {
+            config: config.clone(),
+            heads: Heads::of(config),
+            dtype,
+            device: device.clone(),
+            tensors,
+            rope,
+        })
     }
 
     fn get(&self, name: &str) -> Result<&Tensor> {
@@ -148,9 +161,12 @@ impl TensorDecoder {
             let q = q.reshape((b, t, kv, group, dim))?.permute((0, 2, 3, 1, 4))?.contiguous()?;
             let q = q.reshape((b, kv, group * t, dim))?;
             let scores = q.matmul(&seen_by_fed[0].t()?)?.to_dtype(wide(&x))?;
-            let scores = (scores * (1.0 / (dim as f64).sqrt()))?.reshape((b, kv, group, t, seen))?.broadcast_add(&mask)?;
-            let p = candle_nn::ops::softmax_last_dim(&scores)?.reshape((b, kv, group * t, seen))?.to_dtype(self.dtype)?;
-            let o = p.matmul(&seen_by_fed[1])?.reshape((b, kv, group, t, dim))?.permute((0, 3, 1, 2, 4))?.contiguous()?;
+            let scores =
+                (scores * (1.0 / (dim as f64).sqrt()))?.reshape((b, kv, group, t, seen))?.broadcast_add(&mask)?;
+            let p =
+                candle_nn::ops::softmax_last_dim(&scores)?.reshape((b, kv, group * t, seen))?.to_dtype(self.dtype)?;
+            let o =
+                p.matmul(&seen_by_fed[1])?.reshape((b, kv, group, t, dim))?.permute((0, 3, 1, 2, 4))?.contiguous()?;
             x = (x + self.linear(&o.reshape((b * t, kv * group * dim))?, &at("self_attn.o_proj"))?)?;
             let normed = self.norm(&x, &at("post_attention_layernorm"))?;
             let (gate, up) = (self.linear(&normed, &at("mlp.gate_proj"))?, self.linear(&normed, &at("mlp.up_proj"))?);

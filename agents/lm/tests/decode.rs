@@ -99,7 +99,8 @@ fn a_rows_bits_do_not_depend_on_the_rows_beside_it() -> Result<()> {
     for batch in [2, 5, 33, 70] {
         let mut cache = decoder.cache(batch, 100)?;
         for (i, token) in tokens.iter().enumerate() {
-            let feeds: Vec<(usize, u32)> = (0..batch).map(|r| (r, if r == 1 { *token } else { (i + r) as u32 })).collect();
+            let feeds: Vec<(usize, u32)> =
+                (0..batch).map(|r| (r, if r == 1 { *token } else { (i + r) as u32 })).collect();
             assert_eq!(rows(&decoder.step(&mut cache, &feeds)?)[1], truth[i], "batch {batch}, token {i}");
         }
     }
@@ -128,7 +129,8 @@ fn a_rows_bits_do_not_depend_on_how_it_was_fed_or_what_it_shares() -> Result<()>
 #[test]
 fn a_row_that_is_freed_and_filled_again_starts_afresh_while_others_go_on() -> Result<()> {
     let decoder = wide()?;
-    let (first, second): (Vec<u32>, Vec<u32>) = ((0..30).map(|i| i * 7 % 300).collect(), (0..30).map(|i| i * 9 % 300).collect());
+    let (first, second): (Vec<u32>, Vec<u32>) =
+        ((0..30).map(|i| i * 7 % 300).collect(), (0..30).map(|i| i * 9 % 300).collect());
     let (a, b) = (alone(&decoder, &first)?, alone(&decoder, &second)?);
     let mut cache = decoder.cache(2, 30)?;
     decoder.feed(&mut cache, &[(0, &[5; 20]), (1, &first[..10])])?;
