@@ -106,7 +106,9 @@ fn trained_names(config: &LmConfig, trainable: Trainable) -> Vec<String> {
         Trainable::All => config.tensors().into_iter().map(|(name, _)| name).collect(),
         Trainable::Lora { .. } => (0..config.num_hidden_layers)
             .flat_map(|layer| {
-                PROJECTIONS.iter().flat_map(move |p| ["A", "B"].map(|m| format!("model.layers.{layer}.{p}.lora_{m}.weight")))
+                PROJECTIONS
+                    .iter()
+                    .flat_map(move |p| ["A", "B"].map(|m| format!("model.layers.{layer}.{p}.lora_{m}.weight")))
             })
             .collect(),
     };

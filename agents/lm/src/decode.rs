@@ -1,44 +1,183 @@
-//! Sampling's side of the model: one token a row at a time, from a cache.
+//! Sampling's side of the model: tokens go into rows of a cache, logits come out, for the rows that were fed.
 
-use crate::cache::{Cache, Prefix};
+use crate::cache::{Cache, Kept, Prefix, Row, RowStore, Store};
 use crate::config::LmConfig;
-use crate::error::Result;
-use candle_core::Tensor;
+use crate::decode_slices::SliceDecoder;
+use crate::decode_tensors::{TensorDecoder, TensorStore};
+use crate::error::{LmError, Result};
+use candle_core::{DType, Device, Tensor};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A frozen snapshot of a model's weights.
+///
+/// In f32 on the CPU a row's logits have the same bits whatever rows are fed beside it, however its tokens are cut into feeds,
+/// and whether its beginning is shared: the same seeds sample the same tokens at any batch size.
 pub struct Decoder {
     pub config: LmConfig,
+    engine: Engine,
+}
+
+enum Engine {
+    /// f32 on the CPU.
+    Slices(SliceDecoder),
+    /// Any device and number format.
+    Tensors(TensorDecoder),
+}
+
+/// Tokens that go into a row.
+pub(crate) struct Feed<'a> {
+    pub row: usize,
+    /// Tokens before these that are shared, and that are the row's own.
+    pub before: usize,
+    pub own: usize,
+    pub tokens: &'a [u32],
 }
 
 impl Decoder {
     pub(crate) fn new(
-        _config: &LmConfig,
-        _tensors: std::collections::BTreeMap<String, Tensor>,
-        _dtype: candle_core::DType,
-        _device: &candle_core::Device,
+        config: &LmConfig,
+        tensors: BTreeMap<String, Tensor>,
+        dtype: DType,
+        device: &Device,
     ) -> Result<Decoder> {
-        todo!()
+        let engine = match (dtype, device) {
+            (DType::F32, Device::Cpu) => Engine::Slices(SliceDecoder::new(config, tensors)?),
+            _ => Engine::Tensors(TensorDecoder::new(config, tensors, dtype, device)?),
+        };
+        Ok(Decoder { config: config.clone(), engine })
     }
 
-    pub fn cache(&self, _rows: usize, _capacity: usize) -> Result<Cache> {
-        todo!()
+    /// The engine for other devices, wherever the tensors are.
+    #[cfg(test)]
+    pub(crate) fn of_tensors(config: &LmConfig, tensors: BTreeMap<String, Tensor>, dtype: DType) -> Result<Decoder> {
+        let engine = Engine::Tensors(TensorDecoder::new(config, tensors, dtype, &Device::Cpu)?);
+        Ok(Decoder { config: config.clone(), engine })
+    }
+
+    /// Room for `rows` sequences of `capacity` tokens each beyond what they share.
+    pub fn cache(&self, rows: usize, capacity: usize) -> Result<Cache> {
+        let c = &self.config;
+        let store = match &self.engine {
+            Engine::Slices(_) => Store::Slices(
+                (0..rows)
+                    .map(|_| RowStore::new(c.num_hidden_layers, c.num_key_value_heads, c.head_dim, capacity))
+                    .collect(),
+            ),
+            Engine::Tensors(decoder) => Store::Tensors(TensorStore::new(c, rows, capacity, decoder)?),
+        };
+        Ok(Cache { rows: (0..rows).map(|_| Row::default()).collect(), capacity, store })
     }
 
     /// Computes a prefix once, to be shared by the rows of a group.
-    pub fn prefix(&self, _tokens: &[u32]) -> Result<Arc<Prefix>> {
-        todo!()
+    pub fn prefix(&self, tokens: &[u32]) -> Result<Arc<Prefix>> {
+        let mut cache = self.cache(1, tokens.len())?;
+        let logits = self.feed(&mut cache, &[(0, tokens)])?.squeeze(0)?.to_vec1::<f32>()?;
+        let kept = match cache.store {
+            Store::Slices(mut rows) => match rows.pop() {
+                Some(row) => Kept::Slices(row),
+                None => return Err(LmError::misuse("a cache without rows")),
+            },
+            Store::Tensors(store) => Kept::Tensors(store.row(0, tokens.len())?),
+        };
+        Ok(Arc::new(Prefix { tokens: tokens.to_vec(), logits, kept }))
     }
 
-    /// Appends tokens to rows, ragged: `(row, tokens)`. Returns the logits [feeds, vocab] (f32) after the last token of each.
-    pub fn feed(&self, _cache: &mut Cache, _feeds: &[(usize, &[u32])]) -> Result<Tensor> {
-        todo!()
+    /// Appends tokens to rows, ragged: `(row, tokens)`, each row at most once. Returns the logits [feeds, vocab] (f32) after
+    /// the last token of each. Rows that are not named stay as they are.
+    pub fn feed(&self, cache: &mut Cache, feeds: &[(usize, &[u32])]) -> Result<Tensor> {
+        let feeds = self.checked(cache, feeds)?;
+        let logits = match (&self.engine, &mut cache.store) {
+            (Engine::Slices(decoder), Store::Slices(rows)) => decoder.feed(&cache.rows, rows, &feeds)?,
+            (Engine::Tensors(decoder), Store::Tensors(store)) => decoder.feed(store, &feeds)?,
+            _ => return Err(LmError::misuse("a cache of another kind of decoder")),
+        };
+        for feed in &feeds {
+            cache.rows[feed.row].own += feed.tokens.len();
+        }
+        Ok(logits)
     }
 
-    /// One token to each of these rows: `feed` in its most frequent shape.
+    /// One token to each of these rows: [`Decoder::feed`] in its most frequent shape.
     pub fn step(&self, cache: &mut Cache, tokens: &[(usize, u32)]) -> Result<Tensor> {
         let feeds: Vec<(usize, &[u32])> =
             tokens.iter().map(|(row, token)| (*row, std::slice::from_ref(token))).collect();
         self.feed(cache, &feeds)
+    }
+
+    fn checked<'a>(&self, cache: &Cache, feeds: &[(usize, &'a [u32])]) -> Result<Vec<Feed<'a>>> {
+        let mut named = vec![false; cache.rows()];
+        let mut out = Vec::with_capacity(feeds.len());
+        if feeds.is_empty() {
+            return Err(LmError::misuse("no rows to feed"));
+        }
+        for (row, tokens) in feeds {
+            let Some(held) = cache.rows.get(*row) else {
+                return Err(LmError::misuse(format!("row {row} of a cache of {}", cache.rows())));
+            };
+            if std::mem::replace(&mut named[*row], true) {
+                return Err(LmError::misuse(format!("row {row} fed twice in one call")));
+            }
+            if tokens.is_empty() || tokens.len() > cache.room(*row) {
+                let room = cache.room(*row);
+                return Err(LmError::misuse(format!(
+                    "{} tokens for row {row}, which has room for {room}",
+                    tokens.len()
+                )));
+            }
+            let end = cache.len(*row) + tokens.len();
+            if end > self.config.max_position_embeddings {
+                return Err(LmError::misuse(format!(
+                    "row {row} would have {end} tokens; the model has {} positions",
+                    self.config.max_position_embeddings
+                )));
+            }
+            if let Some(token) = tokens.iter().find(|t| **t as usize >= self.config.vocab_size) {
+                return Err(LmError::misuse(format!("token {token} in a vocabulary of {}", self.config.vocab_size)));
+            }
+            out.push(Feed { row: *row, before: held.before(), own: held.own, tokens });
+        }
+        Ok(out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{lively, tiny};
+
+    #[test]
+    fn the_engine_for_other_devices_agrees_with_the_one_for_slices() -> Result<()> {
+        for family in ["llama", "qwen2", "qwen3", "untied"] {
+            let weights = lively(tiny(family), 5)?;
+            let config = &weights.config;
+            let slices = Decoder::new(config, weights.tensors.clone(), DType::F32, &Device::Cpu)?;
+            let play = |decoder: &Decoder| -> Result<Vec<Tensor>> {
+                let prefix = decoder.prefix(&[1, 2, 3, 4, 5])?;
+                let mut cache = decoder.cache(4, 40)?;
+                cache.start(2, Some(prefix.clone()))?;
+                cache.start(0, Some(prefix))?;
+                cache.start(3, None)?;
+                let long: Vec<u32> = (0..30).map(|i| i * 7 % 23).collect();
+                let mut out = vec![decoder.feed(&mut cache, &[(2, &[6, 7]), (3, &long), (0, &[8])])?];
+                out.push(decoder.step(&mut cache, &[(0, 9), (3, 1)])?);
+                cache.free(3);
+                cache.start(3, None)?;
+                out.push(decoder.step(&mut cache, &[(0, 3), (1, 2), (2, 1), (3, 4)])?);
+                cache.truncate(2, 6);
+                assert_eq!((cache.len(2), cache.room(2)), (6, 39));
+                out.push(decoder.step(&mut cache, &[(2, 7), (0, 2)])?);
+                Ok(out)
+            };
+            let truth = play(&slices)?;
+            for (dtype, within) in [(DType::F32, 1e-4), (DType::F64, 1e-4), (DType::BF16, 0.5)] {
+                let tensors = Decoder::of_tensors(config, weights.tensors.clone(), dtype)?;
+                for (a, b) in truth.iter().zip(play(&tensors)?) {
+                    let gap = (a - b)?.abs()?.flatten_all()?.max(0)?.to_scalar::<f32>()?;
+                    assert!(gap < within, "{family} {dtype:?}: {gap}");
+                }
+            }
+        }
+        Ok(())
     }
 }

@@ -8,6 +8,8 @@ mod cache;
 pub mod chat;
 mod config;
 mod decode;
+mod decode_slices;
+mod decode_tensors;
 mod error;
 pub mod generate;
 mod gguf;

@@ -143,7 +143,8 @@ impl Model {
         let (log_probs, entropy) = head::forward(&h, &self.body.head().value, targets, chunk, temperature, entropy)?;
         let log_probs = if hidden.track_op() {
             let rows = (!identity).then(|| rows.to_vec());
-            HeadOp { out: log_probs, body: self.body.clone(), rows, targets: targets.to_vec(), chunk, temperature }.attach(hidden)?
+            HeadOp { out: log_probs, body: self.body.clone(), rows, targets: targets.to_vec(), chunk, temperature }
+                .attach(hidden)?
         } else {
             log_probs
         };

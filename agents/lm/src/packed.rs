@@ -93,14 +93,14 @@ impl Packed {
                     "packed batch: token {i} goes back to an earlier sequence or branch"
                 )));
             }
-            match (opens, branch) {
-                (true, 0) => spans.push(SequenceSpan { prefix: i..end, branches: Vec::new() }),
-                (true, _) => spans.push(SequenceSpan { prefix: i..i, branches: vec![i..end] }),
-                (false, _) => {
-                    if let Some(span) = spans.last_mut() {
-                        span.branches.push(i..end);
-                    }
-                }
+            if opens {
+                let prefix = if branch == 0 { i..end } else { i..i };
+                spans.push(SequenceSpan { prefix, branches: Vec::new() });
+            }
+            if branch > 0
+                && let Some(span) = spans.last_mut()
+            {
+                span.branches.push(i..end);
             }
             let first = match (spans.last(), branch) {
                 (Some(span), 1..) => span.prefix.len(),

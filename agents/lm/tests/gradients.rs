@@ -6,7 +6,13 @@ use candle_core::{D, DType, Device, Tensor, Var};
 
 /// Compares gradients with central differences of the loss in every single number of every variable, relative to the largest
 /// in the variable; says what is wrong.
-fn check(vars: &[(String, Var)], gradients: &[Option<Tensor>], step: f64, within: f64, loss: &dyn Fn() -> f64) -> Vec<String> {
+fn check(
+    vars: &[(String, Var)],
+    gradients: &[Option<Tensor>],
+    step: f64,
+    within: f64,
+    loss: &dyn Fn() -> f64,
+) -> Vec<String> {
     let mut wrong = Vec::new();
     for ((name, var), gradient) in vars.iter().zip(gradients) {
         let Some(gradient) = gradient else {

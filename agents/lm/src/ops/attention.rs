@@ -4,12 +4,13 @@
 //! A sequence is taken apart into its prefix and its branches. Queries of a part see the keys of the prefix and those of their
 //! own part up to themselves. Query heads that share a key/value head stand as neighbouring rows of one matrix.
 
-use super::matmul::matmul;
+use super::attention_composed;
 use super::cpu::{Kernel, Real, dot, rows, rows2, sum_by, tensor, wide, with_slice};
+use super::matmul::matmul;
 use crate::config::LmConfig;
 use crate::error::Result;
 use crate::packed::SequenceSpan;
-use candle_core::{DType, Device, Tensor};
+use candle_core::Tensor;
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -26,7 +27,7 @@ impl Heads {
         Heads { kv: config.num_key_value_heads, group: config.group(), dim: config.head_dim }
     }
 
-    fn scale(&self) -> f64 {
+    pub fn scale(&self) -> f64 {
         1.0 / (self.dim as f64).sqrt()
     }
 }
@@ -48,7 +49,7 @@ pub(crate) fn forward(q: &Tensor, k: &Tensor, v: &Tensor, spans: &[SequenceSpan]
             let a = forward(&q.to_dtype(t)?, &k.to_dtype(t)?, &v.to_dtype(t)?, spans, heads)?;
             Ok(Attended { out: a.out.to_dtype(q.dtype())?, normaliser: a.normaliser })
         }
-        Kernel::Composed => Ok(Attended { out: forward_composed(q, k, v, spans, heads)?, normaliser: None }),
+        Kernel::Composed => Ok(Attended { out: attention_composed::forward(q, k, v, spans, heads)?, normaliser: None }),
     }
 }
 
@@ -70,7 +71,7 @@ pub(crate) fn backward(
             let [a, b, c] = backward([&q, &k, &v], &wide, &g.to_dtype(t)?, spans, heads)?;
             Ok([a.to_dtype(g.dtype())?, b.to_dtype(g.dtype())?, c.to_dtype(g.dtype())?])
         }
-        _ => backward_composed([q, k, v], g, spans, heads),
+        _ => attention_composed::backward([q, k, v], g, spans, heads),
     }
 }
 
@@ -78,12 +79,12 @@ pub(crate) fn backward(
 const QUERIES: usize = 64;
 
 /// The prefix, if there is one, then the branches.
-fn parts(span: &SequenceSpan) -> impl Iterator<Item = &Range<usize>> {
+pub(crate) fn parts(span: &SequenceSpan) -> impl Iterator<Item = &Range<usize>> {
     std::iter::once(&span.prefix).chain(&span.branches).filter(|part| !part.is_empty())
 }
 
 /// How many keys of the prefix a part sees before its own.
-fn seen_before(span: &SequenceSpan, part: &Range<usize>) -> usize {
+pub(crate) fn seen_before(span: &SequenceSpan, part: &Range<usize>) -> usize {
     if span.prefix.contains(&part.start) { 0 } else { span.prefix.len() }
 }
 
@@ -153,12 +154,9 @@ fn assemble<T: Real>(pieces: Vec<Vec<T>>, spans: &[SequenceSpan], heads: Heads, 
 fn forward_cpu<T: Real>(q: &Tensor, k: &Tensor, v: &Tensor, spans: &[SequenceSpan], heads: Heads) -> Result<Attended> {
     let pieces: Vec<(Vec<T>, Vec<T>)> = with_slice::<T, _>(q, |q| {
         with_slice::<T, _>(k, |k| {
-            with_slice::<T, _>(v, |v| {
-                each(spans, heads, |head, span| attend(q, k, v, span, heads, head))
-            })
+            with_slice::<T, _>(v, |v| each(spans, heads, |head, span| attend(q, k, v, span, heads, head)))
         })
-    })???
-    ?;
+    })????;
     let (outs, normalisers) = pieces.into_iter().unzip();
     Ok(Attended {
         out: assemble::<T>(outs, spans, heads, heads.group * heads.dim)?,
@@ -167,7 +165,14 @@ fn forward_cpu<T: Real>(q: &Tensor, k: &Tensor, v: &Tensor, spans: &[SequenceSpa
 }
 
 /// One sequence, one key/value head: results [tokens, group * dim] and normalisers [tokens, group].
-fn attend<T: Real>(q: &[T], k: &[T], v: &[T], span: &SequenceSpan, heads: Heads, head: usize) -> Result<(Vec<T>, Vec<T>)> {
+fn attend<T: Real>(
+    q: &[T],
+    k: &[T],
+    v: &[T],
+    span: &SequenceSpan,
+    heads: Heads,
+    head: usize,
+) -> Result<(Vec<T>, Vec<T>)> {
     let scale = T::of(heads.scale());
     let tokens = span.range().len();
     let mut out = Vec::with_capacity(tokens * heads.group * heads.dim);
@@ -225,8 +230,7 @@ fn backward_cpu<T: Real>(tensors: [&Tensor; 6], spans: &[SequenceSpan], heads: H
                 })
             })
         })
-    })??????
-    ?;
+    })???????;
     let (mut gq, mut gk, mut gv) = (Vec::new(), Vec::new(), Vec::new());
     for [q, k, v] in pieces {
         gq.push(q);
@@ -256,7 +260,8 @@ fn attend_back<T: Real>(all: [&[T]; 6], span: &SequenceSpan, heads: Heads, head:
             let (width, range) = (before + end, part.start + start..part.start + end);
             let (keys, values) = (keys.narrow(0, 0, width)?, values.narrow(0, 0, width)?);
             let queries = queries_of(q, range.clone(), heads, head)?;
-            let (gout, result) = (queries_of(g, range.clone(), heads, head)?, queries_of(out, range.clone(), heads, head)?);
+            let (gout, result) =
+                (queries_of(g, range.clone(), heads, head)?, queries_of(out, range.clone(), heads, head)?);
             let mut logs = Vec::with_capacity(range.len() * heads.group);
             gather(&mut logs, normaliser, range, heads.kv * heads.group, head, heads.group);
             // p = e^(s - normaliser); gs = p (gp - out . gout)
@@ -299,111 +304,11 @@ fn attend_back<T: Real>(all: [&[T]; 6], span: &SequenceSpan, heads: Heads, head:
     Ok([gq, gk, gv])
 }
 
-/// A part of a sequence as candle tensors: queries [kv, group * tokens, dim], keys and values [kv, keys, dim], and what a
-/// query must not see [tokens, keys].
-struct Composed {
-    queries: Tensor,
-    keys: Tensor,
-    values: Tensor,
-    mask: Tensor,
-}
-
-fn split(x: &Tensor, range: &Range<usize>, kv: usize, group: usize, dim: usize) -> Result<Tensor> {
-    let rows = x.narrow(0, range.start, range.len())?.reshape((range.len(), kv, group, dim))?;
-    Ok(rows.permute((1, 2, 0, 3))?.contiguous()?.reshape((kv, group * range.len(), dim))?)
-}
-
-fn join(x: &Tensor, tokens: usize, heads: Heads, group: usize) -> Result<Tensor> {
-    let x = x.reshape((heads.kv, group, tokens, heads.dim))?.permute((2, 0, 1, 3))?.contiguous()?;
-    Ok(x.reshape((tokens, heads.kv * group * heads.dim))?)
-}
-
-fn composed([q, k, v]: [&Tensor; 3], span: &SequenceSpan, part: &Range<usize>, heads: Heads) -> Result<Composed> {
-    let before = seen_before(span, part);
-    let prefix = span.prefix.start..span.prefix.start + before;
-    let all = |x: &Tensor| -> Result<Tensor> {
-        let own = split(x, part, heads.kv, 1, heads.dim)?;
-        if before == 0 {
-            return Ok(own);
-        }
-        Ok(Tensor::cat(&[split(x, &prefix, heads.kv, 1, heads.dim)?, own], 1)?)
-    };
-    let (tokens, keys) = (part.len(), before + part.len());
-    let mask: Vec<f32> =
-        (0..tokens * keys).map(|i| if i % keys > before + i / keys { f32::NEG_INFINITY } else { 0.0 }).collect();
-    let mask = Tensor::from_vec(mask, (tokens, keys), &Device::Cpu)?.to_dtype(wide(q))?.to_device(q.device())?;
-    let queries = split(q, part, heads.kv, heads.group, heads.dim)?;
-    Ok(Composed { queries, keys: all(k)?, values: all(v)?, mask })
-}
-
-impl Composed {
-    /// [kv, group * tokens, keys] in the wide format.
-    fn probabilities(&self, heads: Heads) -> Result<Tensor> {
-        let (tokens, keys) = self.mask.dims2()?;
-        let scores = (self.queries.matmul(&self.keys.t()?)?.to_dtype(self.mask.dtype())? * heads.scale())?;
-        let scores = scores.reshape((heads.kv, heads.group, tokens, keys))?.broadcast_add(&self.mask)?;
-        Ok(candle_nn::ops::softmax_last_dim(&scores)?.reshape((heads.kv, heads.group * tokens, keys))?)
-    }
-}
-
-fn forward_composed(q: &Tensor, k: &Tensor, v: &Tensor, spans: &[SequenceSpan], heads: Heads) -> Result<Tensor> {
-    let mut out = Vec::new();
-    for span in spans {
-        for part in parts(span) {
-            let c = composed([q, k, v], span, part, heads)?;
-            let p = c.probabilities(heads)?.to_dtype(q.dtype())?;
-            out.push(join(&p.matmul(&c.values)?, part.len(), heads, heads.group)?);
-        }
-    }
-    Ok(Tensor::cat(&out, 0)?)
-}
-
-fn backward_composed(qkv: [&Tensor; 3], g: &Tensor, spans: &[SequenceSpan], heads: Heads) -> Result<[Tensor; 3]> {
-    let dtype: DType = g.dtype();
-    let (mut gq, mut gk, mut gv) = (Vec::new(), Vec::new(), Vec::new());
-    for span in spans {
-        let mut of_prefix: [Option<Tensor>; 2] = [None, None];
-        let mut of_branches: [Vec<Tensor>; 2] = [Vec::new(), Vec::new()];
-        for part in parts(span) {
-            let c = composed(qkv, span, part, heads)?;
-            let p = c.probabilities(heads)?;
-            let gout = split(g, part, heads.kv, heads.group, heads.dim)?;
-            let gp = gout.matmul(&c.values.t()?)?.to_dtype(p.dtype())?;
-            let along = (&p * &gp)?.sum_keepdim(2)?;
-            let gs = ((&p * gp.broadcast_sub(&along)?)? * heads.scale())?.to_dtype(dtype)?;
-            gq.push(join(&gs.matmul(&c.keys)?, part.len(), heads, heads.group)?);
-            let of_keys = gs.t()?.matmul(&c.queries)?;
-            let of_values = p.to_dtype(dtype)?.t()?.matmul(&gout)?;
-            let before = seen_before(span, part);
-            for (i, of) in [of_keys, of_values].into_iter().enumerate() {
-                let of = of.to_dtype(wide(&of))?;
-                let own = of.narrow(1, before, part.len())?;
-                if span.prefix.contains(&part.start) {
-                    of_prefix[i] = Some(own);
-                    continue;
-                }
-                of_branches[i].push(join(&own.contiguous()?, part.len(), heads, 1)?);
-                if let Some(sum) = of_prefix[i].take() {
-                    of_prefix[i] = Some((sum + of.narrow(1, 0, before)?)?);
-                }
-            }
-        }
-        for (i, all) in [&mut gk, &mut gv].into_iter().enumerate() {
-            if let Some(sum) = &of_prefix[i] {
-                all.push(join(&sum.contiguous()?, span.prefix.len(), heads, 1)?.to_dtype(dtype)?);
-            }
-            for branch in &of_branches[i] {
-                all.push(branch.to_dtype(dtype)?);
-            }
-        }
-    }
-    Ok([Tensor::cat(&gq, 0)?, Tensor::cat(&gk, 0)?, Tensor::cat(&gv, 0)?])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::packed::Packed;
+    use candle_core::{DType, Device};
 
     #[test]
     fn slices_and_tensor_operations_agree() -> Result<()> {
@@ -420,9 +325,9 @@ mod tests {
             let (k, v) = (make(1, 16)?.to_dtype(dtype)?, make(2, 16)?.to_dtype(dtype)?);
             let g = make(3, 48)?.to_dtype(dtype)?;
             let a = forward(&q, &k, &v, &spans, heads)?;
-            close(&a.out, &forward_composed(&q, &k, &v, &spans, heads)?, within)?;
+            close(&a.out, &attention_composed::forward(&q, &k, &v, &spans, heads)?, within)?;
             let back = backward([&q, &k, &v], &a, &g, &spans, heads)?;
-            for (x, y) in back.iter().zip(backward_composed([&q, &k, &v], &g, &spans, heads)?) {
+            for (x, y) in back.iter().zip(attention_composed::backward([&q, &k, &v], &g, &spans, heads)?) {
                 close(x, &y, within * 4.0)?;
             }
         }

@@ -95,7 +95,9 @@ pub(crate) fn with_slice<T: Real, R>(t: &Tensor, f: impl FnOnce(&[T]) -> R) -> R
     let t = t.contiguous()?;
     let (storage, layout) = t.storage_and_layout();
     match &*storage {
-        Storage::Cpu(cpu) => Ok(f(&CpuStorage::as_slice::<T>(cpu)?[layout.start_offset()..][..layout.shape().elem_count()])),
+        Storage::Cpu(cpu) => {
+            Ok(f(&CpuStorage::as_slice::<T>(cpu)?[layout.start_offset()..][..layout.shape().elem_count()]))
+        }
         _ => Err(LmError::misuse("a CPU kernel was given a tensor of another device")),
     }
 }

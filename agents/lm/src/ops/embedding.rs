@@ -65,7 +65,6 @@ fn sum_composed(values: &Tensor, keys: &[u32], rows: usize) -> Result<Tensor> {
     rows_of(&Tensor::cat(&[&sums, &nothing], 0)?, &place)
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,7 +73,8 @@ mod tests {
     #[test]
     fn rows_that_share_a_number_are_summed_both_ways() -> Result<()> {
         let keys = [3, 0, 3, 3, 5, 0, 3, 3, 3];
-        let values = Tensor::from_vec(crate::weights::normal(4, 0, 9 * 5, 1.0), (9, 5), &Device::Cpu)?.to_dtype(DType::F64)?;
+        let values =
+            Tensor::from_vec(crate::weights::normal(4, 0, 9 * 5, 1.0), (9, 5), &Device::Cpu)?.to_dtype(DType::F64)?;
         let (a, b) = (sum_rows(&values, &keys, 7)?, sum_composed(&values, &keys, 7)?);
         assert!((&a - &b)?.abs()?.flatten_all()?.max(0)?.to_scalar::<f64>()? < 1e-12);
         let rows = a.to_vec2::<f64>()?;

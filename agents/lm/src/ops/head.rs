@@ -1,8 +1,8 @@
 //! log softmax(h W^T / temperature) at chosen tokens, some rows at a time: logits of all tokens never exist together, and the
 //! backward computes them anew.
 
-use super::matmul::matmul;
 use super::cpu::{Kernel, Real, rows, tensor, wide, with_slice};
+use super::matmul::matmul;
 use crate::error::Result;
 use candle_core::{D, Tensor};
 
@@ -98,7 +98,12 @@ pub(crate) fn largest<T: Real>(row: &[T]) -> T {
     lanes.iter().fold(lanes[0], |m, x| if *x > m { *x } else { m })
 }
 
-fn score_cpu<T: Real>(logits: &Tensor, targets: &[u32], temperature: f64, entropy: bool) -> Result<(Tensor, Option<Tensor>)> {
+fn score_cpu<T: Real>(
+    logits: &Tensor,
+    targets: &[u32],
+    temperature: f64,
+    entropy: bool,
+) -> Result<(Tensor, Option<Tensor>)> {
     let (n, vocab) = logits.dims2()?;
     let inverse = T::of(1.0 / temperature);
     let mut out = vec![T::of(0.0); 2 * n];
@@ -161,7 +166,12 @@ fn slope_cpu<T: Real>(logits: &Tensor, targets: &[u32], g: &Tensor, temperature:
     tensor(out, logits.dims())
 }
 
-fn score_composed(logits: &Tensor, targets: &[u32], temperature: f64, entropy: bool) -> Result<(Tensor, Option<Tensor>)> {
+fn score_composed(
+    logits: &Tensor,
+    targets: &[u32],
+    temperature: f64,
+    entropy: bool,
+) -> Result<(Tensor, Option<Tensor>)> {
     let x = (logits.to_dtype(wide(logits))? * (1.0 / temperature))?;
     let x = x.broadcast_sub(&x.max_keepdim(D::Minus1)?)?;
     let e = x.exp()?;
@@ -204,7 +214,8 @@ mod tests {
             close(&slope(&logits, &targets, &g, 0.7)?, &slope_composed(&logits, &targets, &g, 0.7)?, within)?;
             let whole = (forward(&h, &w, &targets, 100, 1.0, true)?, backward(&h, &w, &targets, &g, 100, 1.0, true)?);
             for chunk in [1, 4, 19] {
-                let part = (forward(&h, &w, &targets, chunk, 1.0, true)?, backward(&h, &w, &targets, &g, chunk, 1.0, true)?);
+                let part =
+                    (forward(&h, &w, &targets, chunk, 1.0, true)?, backward(&h, &w, &targets, &g, chunk, 1.0, true)?);
                 close(&whole.0.0, &part.0.0, within)?;
                 close(whole.0.1.as_ref().unwrap(), &part.0.1.unwrap(), within)?;
                 close(&whole.1.0, &part.1.0, within)?;

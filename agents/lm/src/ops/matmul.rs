@@ -12,20 +12,41 @@ use candle_core::{DType, Device, Tensor};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-/// a [m, k] times b [k, n]. Plain and transposed matrices are read as they lie. f32 on the CPU is computed here, all else by
-/// candle.
+/// a [m, k] times b [k, n]. Plain and transposed matrices are read as they lie. f32 and f64 on the CPU are computed here (f64,
+/// which serves tests, plainly), all else by candle.
 pub(crate) fn matmul(a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    if !matches!(a.device(), Device::Cpu) || a.dtype() != DType::F32 || b.dtype() != DType::F32 || a.rank() != 2 || b.rank() != 2 {
-        return Ok(a.matmul(b)?);
-    }
     let ((m, k), (k2, n)) = (a.dims2()?, b.dims2()?);
-    if k != k2 {
-        return Err(LmError::misuse(format!("a product of [{m}, {k}] and [{k2}, {n}]")));
+    if k != k2 || a.dtype() != b.dtype() {
+        return Err(LmError::misuse(format!(
+            "a product of {:?} [{m}, {k}] and {:?} [{k2}, {n}]",
+            a.dtype(),
+            b.dtype()
+        )));
+    }
+    match (a.device(), a.dtype()) {
+        (Device::Cpu, DType::F32) => {}
+        (Device::Cpu, DType::F64) => return plainly(&a.contiguous()?, &b.contiguous()?, n),
+        _ => return Ok(a.matmul(b)?),
     }
     let (a, a_turned) = plain(a)?;
     let (b, b_turned) = plain(b)?;
     let panels = with_slice::<f32, _>(&b, |b| Panels::new(b, k, n, b_turned))?;
     let out = with_slice::<f32, _>(&a, |a| panels.times(Left { values: a, rows: m, turned: a_turned }))?;
+    tensor(out, &[m, n])
+}
+
+fn plainly(a: &Tensor, b: &Tensor, n: usize) -> Result<Tensor> {
+    let (m, k) = a.dims2()?;
+    let mut out = vec![0f64; m * n];
+    with_slice::<f64, _>(a, |a| {
+        with_slice::<f64, _>(b, |b| {
+            rows(&mut out, n, |i, out| {
+                for (a, b) in a[i * k..][..k].iter().zip(b.chunks(n)) {
+                    out.iter_mut().zip(b).for_each(|(out, b)| *out += a * b);
+                }
+            });
+        })
+    })??;
     tensor(out, &[m, n])
 }
 
@@ -100,10 +121,6 @@ impl Panels {
             }
         });
         Panels { k, n, width, values: out }
-    }
-
-    pub fn columns(&self) -> usize {
-        self.n
     }
 
     /// left [rows, k] times this, row by row.
@@ -252,7 +269,9 @@ mod tests {
 
     #[test]
     fn products_of_any_shape_and_orientation_are_candles() -> Result<()> {
-        for (m, k, n) in [(1, 1, 1), (7, 5, 33), (64, 48, 16), (130, 2100, 40), (5, 300, 700), (1, 64, 3000), (200, 70, 90)] {
+        for (m, k, n) in
+            [(1, 1, 1), (7, 5, 33), (64, 48, 16), (130, 2100, 40), (5, 300, 700), (1, 64, 3000), (200, 70, 90)]
+        {
             let (a, b) = (matrix(0, m, k)?, matrix(1, k, n)?);
             let truth = a.to_dtype(DType::F64)?.matmul(&b.to_dtype(DType::F64)?)?;
             let (at, bt) = (a.t()?.contiguous()?, b.t()?.contiguous()?);

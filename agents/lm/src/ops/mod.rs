@@ -5,6 +5,7 @@
 //! other devices. Both are tested against each other on the CPU.
 
 pub(crate) mod attention;
+pub(crate) mod attention_composed;
 pub(crate) mod cpu;
 pub(crate) mod embedding;
 pub(crate) mod head;

@@ -134,7 +134,8 @@ mod tests {
     }
 
     fn close(a: &Tensor, b: &Tensor, within: f64) -> Result<()> {
-        let gap = (a.to_dtype(DType::F64)? - b.to_dtype(DType::F64)?)?.abs()?.flatten_all()?.max(0)?.to_scalar::<f64>()?;
+        let gap =
+            (a.to_dtype(DType::F64)? - b.to_dtype(DType::F64)?)?.abs()?.flatten_all()?.max(0)?.to_scalar::<f64>()?;
         assert!(gap < within, "{gap} not within {within}");
         Ok(())
     }

@@ -136,7 +136,11 @@ mod tests {
         let positions: Vec<u32> = (0..37).map(|i| (i * 7) % 60).collect();
         for (dtype, within) in [(DType::F32, 1e-5), (DType::F64, 1e-12), (DType::BF16, 0.05)] {
             let table = Rope::new(&config, dtype, &Device::Cpu).upto(60)?;
-            let x = Tensor::from_vec(crate::weights::normal(3, 0, 37 * 3 * config.head_dim, 1.0), (37, 3 * config.head_dim), &Device::Cpu)?;
+            let x = Tensor::from_vec(
+                crate::weights::normal(3, 0, 37 * 3 * config.head_dim, 1.0),
+                (37, 3 * config.head_dim),
+                &Device::Cpu,
+            )?;
             let x = x.to_dtype(dtype)?;
             let there = turn(&x, &table, &positions, Turn::Forward)?;
             assert!(gap(&there, &x)? > 0.1);
@@ -149,7 +153,11 @@ mod tests {
 
     #[test]
     fn a_position_past_the_models_last_is_refused() {
-        let rope = Rope::new(&LmConfig { max_position_embeddings: 300, ..crate::testing::tiny("llama") }, DType::F32, &Device::Cpu);
+        let rope = Rope::new(
+            &LmConfig { max_position_embeddings: 300, ..crate::testing::tiny("llama") },
+            DType::F32,
+            &Device::Cpu,
+        );
         assert!(rope.upto(300).is_ok());
         assert!(rope.upto(301).unwrap_err().to_string().contains("300 positions"));
     }
