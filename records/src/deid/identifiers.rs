@@ -6,7 +6,10 @@ use std::sync::LazyLock;
 
 /// The whole match is the identifier.
 const SHAPES: &[(Class, &str)] = &[
-    (Class::Email, r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+"),
+    (
+        Class::Email,
+        r"(?i)[a-z0-9._%+-]+(?:@| ?[(\[]at[)\]] ?)[a-z0-9-]+(?:(?:\.| ?[(\[]dot[)\]] ?)[a-z0-9-]+)+",
+    ),
     (Class::Url, r"(?i)\b(?:https?://|ftp://|www\.)[^\s<>()]+[^\s<>().,;:!?'\x22]"),
     (
         Class::Url,
@@ -14,7 +17,10 @@ const SHAPES: &[(Class, &str)] = &[
     ),
     (Class::Device, r"(?i)\b[0-9a-f]{2}(?::[0-9a-f]{2}){5}\b"),
     (Class::Ip, r"\b(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)\b"),
-    (Class::Ip, r"(?i)\b(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}\b|\b(?:[0-9a-f]{1,4}:){2,6}:[0-9a-f]{1,4}\b"),
+    (
+        Class::Ip,
+        r"(?i)\b(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}\b|\b(?:[0-9a-f]{1,4}:){1,6}(?::[0-9a-f]{1,4}){1,6}\b",
+    ),
     (Class::Ssn, r"\b\d{3}-\d{2}-\d{4}\b"),
     (Class::Account, r"\b\d{4}([ -])\d{4}[ -]\d{4}[ -]\d{4}\b"),
     (
@@ -35,10 +41,10 @@ const SHAPES: &[(Class, &str)] = &[
 
 /// Keyword, then the identifier in group 1.
 const KEYED: &[(Class, &str)] = &[
-    (Class::Ssn, r"(?:ssn|social security|national insurance|ni)"),
+    (Class::Ssn, r"(?:ssn|s\.s\.n|social security|social|tax id|itin|national insurance|ni)"),
     (
         Class::Mrn,
-        r"(?:mrn|medical record|m\.r\.n\.|hospital|chart|patient id|patient identifier|patient number|record|nhs|chi|case|accession|encounter|specimen|visit id)",
+        r"(?:mrn|medical record|m\.r\.n\.|hospital|hosp|unit|case note|casenote|folder|lab|sample|chart|patient id|patient identifier|patient number|record|nhs|chi|case|accession|encounter|specimen|visit id)",
     ),
     (
         Class::Vehicle,
@@ -46,7 +52,7 @@ const KEYED: &[(Class, &str)] = &[
     ),
     (
         Class::Device,
-        r"(?:serial|device|device id|s/n|udi|imei|implant|pacemaker|pump|lot|model serial|device identifier|sn)",
+        r"(?:serial|device|device id|s/n|udi|imei|ser|model|batch|ref|generator|implant|pacemaker|pump|lot|model serial|device identifier|sn)",
     ),
     (
         Class::Licence,
@@ -54,7 +60,7 @@ const KEYED: &[(Class, &str)] = &[
     ),
     (
         Class::Account,
-        r"(?:account|acct|a/c|policy|member|membership|insurance|beneficiary|health plan|plan id|subscriber|group|claim|invoice|iban|medicare|medicaid|mbi|hicn|sort code|card|bank)",
+        r"(?:account|acct|a/c|policy|member|membership|insurance|beneficiary|health plan|plan id|subscriber|group|claim|payer|scheme|authori[sz]ation|voucher|order|invoice|iban|medicare|medicaid|mbi|hicn|sort code|card|bank)",
     ),
     (Class::Fax, r"(?:fax|facsimile)"),
     (
@@ -70,9 +76,9 @@ static AFTER_WORD: LazyLock<Vec<(Class, Regex)>> = LazyLock::new(|| {
     let value = |class: Class| match class {
         Class::Phone | Class::Fax => r"(\+?\(?\d[\d ().-]{2,18}\d)",
         Class::Vehicle => r"((?:[A-Z0-9]{2,8}[ -])?[A-Z0-9]{2,17})",
-        _ => r"([A-Z]{0,5}[ -]?\d[A-Z0-9]*(?:[ -][A-Z0-9]*\d[A-Z0-9]*){0,4}(?:-[A-Z0-9]+)*[A-Z]?)",
+        _ => r"([A-Z]{0,5}[ /-]?\d[A-Z0-9]*(?:[ /-][A-Z0-9]*\d[A-Z0-9]*){0,4}(?:[/-][A-Z0-9]+)*[A-Z]?)",
     };
-    let link = r"(?:\s*(?:number|numbers|no\.?|num\.?|nr\.?|id|identifier|code|machine|line|\(?mrn\)?|#))*\s*(?i:ending in|ending|is|was|at|on|to|of|reads|:|=|#|-|–|\.)?\s*(?i:is|#|:|at)?\s*";
+    let link = r"(?:\s*(?:number|numbers|ref(?:erence)?\.?|no\.?|num\.?|nr\.?|id|identifier|code|machine|line|\(?mrn\)?|#))*\s*(?i:ending in|ending|is|was|at|on|to|of|reads|:|=|#|-|–|\.)?\s*(?i:is|#|:|at)?\s*";
     KEYED
         .iter()
         .filter_map(|(c, kw)| Regex::new(&format!(r"(?i:\b{kw}\b\.?{link}){}", value(*c))).ok().map(|r| (*c, r)))

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 const NAME: &str =
-    r"(?:[A-ZÀ-ÖØ-Þ](?:[a-zà-öø-ÿ]+|['’][A-Z][a-zà-öø-ÿ]+)(?:[A-Z][a-zà-öø-ÿ]+)?(?:[-'’][A-ZÀ-ÖØ-Þ][a-zà-öø-ÿ]+)*)";
+    r"(?:\p{Lu}(?:\p{Ll}+|['’][A-Z]\p{Ll}+)(?:[A-Z]\p{Ll}+)?(?:[-'’]\p{Lu}\p{Ll}+)*)";
 const PARTICLE: &str = r"(?:(?:van|von|de|der|den|del|della|di|da|dos|la|le|bin|al|el|ter|Van|Von|De|Del|Di|La|Le|Al|El|Mac|Mc|Ó|Ní|Nic|bint|ben|ibn|ap|ab|ferch|du|des|dos|das|do|zu|zur|ten|af|av|St\.?) )";
 
 /// The name is group 1.
@@ -35,6 +35,8 @@ static SAID: LazyLock<Vec<Regex>> = LazyLock::new(|| {
         format!(r"(?i:\b(?:lady|gentleman|woman|man|boy|girl|patient|colleague|child|infant|baby|service user|client)), ({NAME}(?: {PARTICLE}{{0,2}}{NAME}){{1,2}})"),
         // The head of a letter or form.
         format!(r"(?i:(?:^|[\n.;/] ?)(?:re|patient|name|client|discharge summary|referral|summary|letter|regarding|concerning|subject|dict|dictated(?: by)?|typed(?: by)?|from|to|signed|author|clinician|referrer|referring \w+|copy(?: to)?|cc|keyworker|key worker)) ?[:/-] *(?:(?:Mr|Mrs|Ms|Miss|Dr|Prof)\.? )?({NAME} {PARTICLE}{{0,2}}{NAME}|(?:[A-Z]\. ?){{1,2}}{NAME}|[A-Z][A-Z'-]+,? {NAME}|{NAME},? [A-Z][A-Z'-]+\b)"),
+        format!(r"(?i:known as|called|nicknamed|goes by|preferred name(?: is)?|prefers) [\x22“'‘]({NAME}(?: {NAME})?)"),
+        format!(r"\b(?:[a-z]+ed|taken|seen|done|written|run) by ({NAME} [A-Z]\.?)(?:[ ,;]|$)"),
         // Initials of whoever wrote it down.
         r"\b(?i:typed|dictated|dict|transcribed|initialled)\b(?:[^.;:\n]{0,24}? by| ?:) *([A-Za-z]{2,3})\b(?: |$|[./,;])".to_owned(),
     ]
@@ -190,7 +192,7 @@ pub(super) fn find(text: &str, options: &DeidOptions, out: &mut Vec<Found>) {
 
 /// Places in [`SAID`].
 const AFTER_STAFF: usize = 11;
-const INITIALS: usize = 16;
+const INITIALS: usize = 18;
 
 /// "RN Notified", "OT Assessment": a capital after a staff abbreviation begins a note as often as a name.
 fn verb_like(word: &str) -> bool {
@@ -258,6 +260,7 @@ fn by_look(text: &str, people: &mut BTreeSet<String>, spans: &mut Vec<std::ops::
         let sure = GIVEN.contains(lower.as_str());
         if !(sure || DOUBTFUL.contains(lower.as_str()))
             || eponym(text, m.end(), m.as_str())
+            || taken(&text[..m.start()])
             || FAMOUS.contains(lower.as_str()) && text[m.end()..].starts_with(['-', '\'', '’'])
         {
             continue;
@@ -302,6 +305,14 @@ fn by_look(text: &str, people: &mut BTreeSet<String>, spans: &mut Vec<std::ops::
             _ => {}
         }
     }
+}
+
+/// "Takes Yasmin": what is taken is a medicine.
+fn taken(before: &str) -> bool {
+    static TAKES: LazyLock<Option<Regex>> = LazyLock::new(|| {
+        Regex::new(r"(?i)\b(?:takes|taking|took|prescribed|started on|allergic to|tablets) (?:[\w-]+(?: [\d.]+ ?mg)?(?:, | and ))*$").ok()
+    });
+    TAKES.as_ref().is_some_and(|r| r.is_match(before))
 }
 
 /// Endings and words that family names do not have but clinical terms do.

@@ -5,7 +5,7 @@ use regex::Regex;
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-const WORD: &str = r"[A-ZÀ-ÖØ-Þ][\w'’.-]*[\w]";
+const WORD: &str = r"\p{Lu}[\w'’.-]*[\w]";
 const ROAD: &str = r"(?:Street|St|Avenue|Ave|Road|Rd|Lane|Ln|Drive|Dr|Boulevard|Blvd|Court|Ct|Close|Way|Place|Pl|Terrace|Crescent|Square|Gardens|Grove|Highway|Hwy|Parkway|Pkwy|Circle|Row|Mews|Hill|Trail|Walk|Quay)";
 
 static WHOLE: LazyLock<Vec<Regex>> = LazyLock::new(|| {
@@ -15,6 +15,10 @@ static WHOLE: LazyLock<Vec<Regex>> = LazyLock::new(|| {
         format!(r"\b(?:{WORD} ){{1,2}}(?:Street|Avenue|Road|Boulevard|Lane|Crescent)\b"),
         r"(?i)\bP\.?\s?O\.? box \d+".to_owned(),
         r"\b\d{5}-\d{4}\b".to_owned(),
+        r"\b(?:Ward|Bay|Bed) (?:[A-Z]?\d+[A-Z]?)\b".to_owned(),
+        format!(r"\b(?:Flat|Apartment|Apt|Unit) \d+[A-Za-z]?, (?:The )?(?:{WORD} ){{0,2}}{WORD}(?:, (?:{WORD} ){{1,2}}{ROAD}\b)?"),
+        format!(r"\b(?:{WORD} ){{1,3}}(?:[Nn]ursery|Primary|[Pp]laygroup|[Pp]reschool|Stores?|Foods|Bakery|Garage|Cottage|Barracks|Factory|Supermarket|Mills?|Brewery|Motors|Logistics|Mutual|Assurance|Industries)\b"),
+        format!(r"\b(?:{WORD} ){{1,2}}(?:Ward|Unit|Wing|Suite|Park)\b"),
         r"\b[A-Z]{1,2}\d[A-Z\d]? \d[ABD-HJLNP-UW-Z]{2}\b".to_owned(),
     ]
     .iter()
