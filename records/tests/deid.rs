@@ -75,6 +75,14 @@ fn odd_positions_and_words_for_dates_are_found_too() {
     assert!(f.altered.is_empty(), "{:#?}", f.altered);
 }
 
+/// Written when the rules for the set above stood.
+#[test]
+fn a_third_set_holds_the_promise_too() {
+    let f = measure("third", include_str!("../data/deid_blind_3.jsonl"));
+    assert!(f.rows >= 80 && f.recall >= 0.98, "{:#?}", f.missed);
+    assert!(f.altered.is_empty(), "{:#?}", f.altered);
+}
+
 #[test]
 fn what_was_removed_is_reported_by_class_and_place() {
     let text = "Mr. Alan Turner, MRN 5582013, was seen on 3/4/2020.";

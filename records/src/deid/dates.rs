@@ -18,12 +18,13 @@ static WHOLE: LazyLock<Vec<Regex>> = LazyLock::new(|| {
     [
         format!(r"\b{YEAR}[-/.](?:0?[1-9]|1[0-2])[-/.]{DAY}(?:T\d{{2}}:\d{{2}}(?::\d{{2}}(?:\.\d+)?)?(?:Z|[+-]\d{{2}}:\d{{2}})?)?\b"),
         format!(r"\b{DAY}(?:/{DAY}/|-{DAY}-|\.{DAY}\.)(?:{YEAR}|\d{{2}})\b"),
-        format!(r"(?:\b(?i:the ))?\b{DAY}{th}[ -](?:of )?{MONTH}\b\.?(?:,?[ -](?:{YEAR}|'\d{{2}})\b|-\d{{2}}\b)?"),
+        format!(r"(?:\b(?i:the ))?\b{DAY}{th}[ /.-](?:of )?{MONTH}\b\.?(?:,?[ /.-](?:{YEAR}|'\d{{2}})\b|-\d{{2}}\b)?"),
         format!(r"\b{MONTH}\.?[ -](?:the )?{DAY}{th}\b(?:(?: ?(?:-|–|to) ?{DAY}{th})\b)?(?:,? ?{YEAR}\b)?"),
         format!(r"\b(?i:the )?(?:{DAY}{th}(?:, ?| ?/ ?| ?(?:-|–|to|and|or|&) ?)){{1,4}}(?i:the )?{DAY}{th} (?:of )?{MONTH}\b(?:,? {YEAR}\b)?"),
         format!(r"\b(?i:the )?{ORDINAL}(?: day)?(?: of)? {MONTH}\b(?:,? (?:{YEAR}\b|{SPOKEN_YEAR}\b))?"),
         format!(r"\b{MONTH},? (?i:the )?{ORDINAL}\b(?:,? (?:{YEAR}\b|{SPOKEN_YEAR}\b))?"),
         format!(r"\b{MONTH},? {SPOKEN_YEAR}\b"),
+        format!(r"\b(?i:the )?(?i:first|second|third|fourth|last) (?i:week|weekend|few days|[a-z]+day) (?i:of|in) {MONTH}\b(?:,? {YEAR}\b)?"),
         format!(r"\b{DAY}[. /-](?i:i|ii|iii|iv|v|vi|vii|viii|ix|x|xi|xii)[. /-](?:{YEAR}|\d{{2}})\b"),
         r"\b(?:19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\b".to_owned(),
         format!(r"\b(?i:the )?{ORDINAL} of (?i:this|last|next) month\b"),
@@ -41,12 +42,19 @@ static WHOLE: LazyLock<Vec<Regex>> = LazyLock::new(|| {
 static IN_CONTEXT: LazyLock<Vec<Regex>> = LazyLock::new(|| {
     [
         r"\b(?i:in|since|until|till|by|last|this past|past|next|early|late|mid|during|from|around|before|after|through|of|between|and|every)[ -]((?:(?i:early|late|mid)[ -])?(?:January|February|March|April|May|June|July|August|September|October|November|December|Sept|Jan|Feb|Aug|Oct|Nov|Dec))\b".to_owned(),
+        r"(?i)\b(?:on|dated?|dob|d\.o\.b\.|born|signed|seen|admitted|discharged|typed|reviewed|given|done)\b[^.;\n\d]{0,28}?(?:[A-Z]\.[^.;\n\d]{0,20}?)?\b(\d{1,2}\.\d{1,2}\.\d{2})\b".to_owned(),
+        format!(r"\b(?i:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?i:day)?,? ((?i:the )?{DAY}(?:st|nd|rd|th))\b"),
+        format!(r"\b(?i:on|since|until|till|by|from|around|before|after) ((?i:the )?{DAY}(?:st|nd|rd|th))(?:[.,;)]|$| (?:and|at|but|for|with|when|to|or)\b)"),
+        r"\b((?:(?:\p{Lu}\p{Ll}+(?:['’]s|s['’])? ){1,3}(?:Day|Eve)))(?:[.,;)]|$| (?:and|at|but|with|when|she|he|last|this|in|morning|evening|night)\b)".to_owned(),
         r"(?i)\b(?:on|dated|date|dob|d\.o\.b\.|born|birth|admitted|discharged|appointment|visit|collected|seen|performed|scheduled for)[ :]{1,3}(?:on |is |for )?(\d{1,2}/\d{1,2})\b".to_owned(),
     ]
     .iter()
     .filter_map(|p| Regex::new(p).ok())
     .collect()
 });
+
+/// Place in [`IN_CONTEXT`] of the pattern that scores look like too.
+const SLASHED: usize = 5;
 
 static AGES: LazyLock<Vec<Regex>> = LazyLock::new(|| {
     let over = r"(9\d|1[0-2]\d)";
@@ -64,6 +72,7 @@ static AGES: LazyLock<Vec<Regex>> = LazyLock::new(|| {
         format!(r"(?i)\bdied (?:at|aged) {over}\b"),
         format!(r"(?i)\bat (?:the )?age (?:of )?(?:{over}|({words}))\b"),
         format!(r"(?i)\b{over} years of age\b"),
+        format!(r"(?i)\b(?:he|she|they|I|who|mother|father) (?:will be|turned|turns|is turning|made it to|got to|reached) (?:{over}|({words}))(?:[.,;]|$| (?:and|next|last|this|in|on|tomorrow|today|years?)\b)"),
         format!(r"(?i)\b(?:is|was|am|are|turns|turned|turning|at|aged|to|now|nearly|almost|approaching|of|past|reached) ({words})(?: ?(?:[.,;)]|$)| (?:and|but|of|from|in|with|when|last|this|next|today|now|years? of age|years?\b)|\s*-)"),
         r"(?i)\b(ninetieth|ninety-(?:first|second|third|fourth|fifth|sixth|seventh|eighth|ninth)|(?:one )?hundredth|hundred-and-\w+|9\dth|9\d(?:st|nd|rd)|10\d(?:th|st|nd|rd)) (?:birthday|year)\b".to_owned(),
         format!(r"(?i)\b(?:patient|man|woman|lady|gentleman|mother|father|wife|husband|grandmother|grandfather|sister|brother|aunt|uncle|resident|widow|widower|farmer|teacher|pensioner),? \(?{over}\)?(?:,|\)| (?:and|who|with|lives|from)\b)"),
@@ -104,7 +113,7 @@ pub(super) fn find(text: &str, out: &mut Vec<Found>) {
     for (i, re) in IN_CONTEXT.iter().enumerate() {
         for caps in re.captures_iter(text) {
             let Some(m) = caps.get(1) else { continue };
-            if i == 0 || is_short_date(text, &m) {
+            if i != SLASHED || is_short_date(text, &m) {
                 out.push((Class::Date, m.range()));
             }
         }

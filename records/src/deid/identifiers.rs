@@ -15,6 +15,9 @@ const SHAPES: &[(Class, &str)] = &[
         Class::Url,
         r"(?i)\b[a-z0-9-]+(?:\.[a-z0-9-]+)*\.(?:com|org|net|edu|gov|io|health|nhs\.uk|co\.uk|ac\.uk|org\.uk)\b(?:/[^\s,;]*[^\s.,;])?",
     ),
+    (Class::Url, r"(?i)\b[a-z][a-z0-9-]{2,}(?:\.[a-z0-9-]+)*\.[a-z]{2,}/[^\s<>()]*[^\s<>().,;:!?'\x22]"),
+    (Class::Ssn, r"\b[A-Z]{2} ?\d{2} ?\d{2} ?\d{2} ?[A-D]\b"),
+    (Class::Mrn, r"\b(?:MRN|NHS|CHI|PAS|URN|PID)[#: ]?\d{5,12}\b"),
     (Class::Device, r"(?i)\b[0-9a-f]{2}(?::[0-9a-f]{2}){5}\b"),
     (Class::Ip, r"\b(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)\b"),
     (
@@ -44,7 +47,7 @@ const KEYED: &[(Class, &str)] = &[
     (Class::Ssn, r"(?:ssn|s\.s\.n|social security|social|tax id|itin|national insurance|ni)"),
     (
         Class::Mrn,
-        r"(?:mrn|medical record|m\.r\.n\.|hospital|hosp|unit|case note|casenote|folder|lab|sample|chart|patient id|patient identifier|patient number|record|nhs|chi|case|accession|encounter|specimen|visit id)",
+        r"(?:mrn|medical record|m\.r\.n\.|hospital|hosp|unit|case note|casenote|folder|lab|sample|chart|patient id|patient identifier|patient number|record|nhs|chi|case|accession|pas|pid|urn|epr|emis|patient ref|encounter|specimen|visit id)",
     ),
     (
         Class::Vehicle,
@@ -52,7 +55,7 @@ const KEYED: &[(Class, &str)] = &[
     ),
     (
         Class::Device,
-        r"(?:serial|device|device id|s/n|udi|imei|ser|model|batch|ref|generator|implant|pacemaker|pump|lot|model serial|device identifier|sn)",
+        r"(?:serial|(?:batch|lot) lot|device|device id|s/n|udi|imei|ser|model|batch|ref|generator|implant|pacemaker|pump|lot|model serial|device identifier|sn)",
     ),
     (
         Class::Licence,
@@ -75,7 +78,7 @@ static SHAPED: LazyLock<Vec<(Class, Regex)>> =
 static AFTER_WORD: LazyLock<Vec<(Class, Regex)>> = LazyLock::new(|| {
     let value = |class: Class| match class {
         Class::Phone | Class::Fax => r"(\+?\(?\d[\d ().-]{2,18}\d)",
-        Class::Vehicle => r"((?:[A-Z0-9]{2,8}[ -])?[A-Z0-9]{2,17})",
+        Class::Vehicle => r"([A-Z0-9]{2,17}(?:[ -][A-Z0-9]{1,8}){0,2}|[A-Z] \d{1,3} [A-Z]{3})",
         _ => r"([A-Z]{0,5}[ /-]?\d[A-Z0-9]*(?:[ /-][A-Z0-9]*\d[A-Z0-9]*){0,4}(?:[/-][A-Z0-9]+)*[A-Z]?)",
     };
     let link = r"(?:\s*(?:number|numbers|ref(?:erence)?\.?|no\.?|num\.?|nr\.?|id|identifier|code|machine|line|\(?mrn\)?|#))*\s*(?i:ending in|ending|is|was|at|on|to|of|reads|:|=|#|-|–|\.)?\s*(?i:is|#|:|at)?\s*";
@@ -89,7 +92,7 @@ static FAX_BEFORE: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"(?i)\b(?:fax|facsimile)\b[^.;]{0,14}$").ok());
 
 pub(super) fn find(text: &str, out: &mut Vec<Found>) {
-    for (class, re) in SHAPED.iter().take(9) {
+    for (class, re) in SHAPED.iter().take(12) {
         out.extend(re.find_iter(text).map(|m| (*class, m.range())));
     }
     for (class, re) in AFTER_WORD.iter() {
@@ -99,7 +102,7 @@ pub(super) fn find(text: &str, out: &mut Vec<Found>) {
             }
         }
     }
-    for (class, re) in SHAPED.iter().skip(9) {
+    for (class, re) in SHAPED.iter().skip(12) {
         for m in re.find_iter(text) {
             let before = &text[..m.start()];
             let fax = *class == Class::Phone && FAX_BEFORE.as_ref().is_some_and(|r| r.is_match(before));
@@ -132,6 +135,8 @@ fn accept(class: Class, text: &str, caps: &Captures<'_>) -> Option<std::ops::Ran
         }
         Class::Phone | Class::Fax => 7,
         Class::Vehicle => 1,
+        // "lot 7H22-B": letters and figures together are no count.
+        Class::Device if value.len() > 4 && value.starts_with(|c: char| c.is_ascii_digit()) && value.contains(|c: char| c.is_ascii_uppercase()) => 2,
         Class::Ssn if word.contains("ending") => 4,
         _ if strong => 4,
         _ => 5,

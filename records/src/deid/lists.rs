@@ -185,7 +185,11 @@ wellbutrin xalatan xanax xarelto xeloda xeljanz xenical xolair xopenex xyzal yas
 zetia ziagen zineryt zirtek zithromax zocor zofran zoladex zoloft zomig zonegran zostavax zosyn zovirax zyban zyloprim zyloric zyprexa zyrtec \
 zyvox viscotears versatis voltarol sudafed fortisip ensure dioralyte medihaler volumatic aerochamber accuhaler turbohaler easyhaler freestyle \
 libre omnipod medtronic hickman portacath permcath tesio vaxigrip comirnaty spikevax novavax prevnar pneumovax menveo gardasil fluzone twinrix \
-havrix engerix infanrix boostrix bexsero epaxal typhim";
+havrix engerix infanrix boostrix bexsero epaxal typhim accu-chek accuchek accutane aircast avalide celestone clenil cyberknife depo-medrol dosepak duraphen dynasplint epiduo firazyr gatorade \
+medifast mevacor minocin mylanta ovcon pacerone pedialyte phexxi procrit ruconest synvisc tarka taxol taxotere zaroxolyn camila abraxane \
+adriamycin alkeran benlysta blincyto cosentyx darzalex dupixent erbitux fasturtec gazyva ilaris imfinzi inlyta kadcyla kyprolis lartruvo lynparza \
+mabthera navelbine opdivo perjeta simponi soliris tagrisso tecentriq votrient yervoy zaltrap zelboraf coca-cola lucozade ribena marmite weetabix google facebook \
+skype zoom whatsapp fitbit iphone android pfizer moderna astrazeneca janssen novavax sanofi biontech";
 
 /// First words of the names of microbes and parasites.
 pub const GENERA: &str = "acanthamoeba acinetobacter actinomyces aedes aeromonas anaplasma anopheles ascaris aspergillus babesia bacillus bacteroides \
@@ -228,4 +232,5 @@ bloods abdo resp neuro cardio gastro ortho gynae obgyn heent psych endo rheum de
 sx fx pmh psh fhx shx hpi ros mom mum dad mommy mummy daddy nan nana gran granny grandma grandpa internet covid medicare medicaid macmillan \
 nhs english ultrasound doppler holter echo xray mri ecg ekg eeg emg lft lfts tft tfts fbc cbc crp esr hba hep pap rbc wbc hgb plt afebrile \
 fundus gcs approx wt ht kg bpm ok okay yeah hi hello thanks dr mr mrs ms prof rev ward bed bay room clinic unit team dept tel fax mob email \
-ref no nos re cc pt pts yo nil nad nka nkda tds bd od qds prn stat mane nocte dose doses tabs caps iv im sc po pr inr bmi bp hr rr";
+ref no nos re cc pt pts yo nil nad nka nkda tds bd od qds prn stat mane nocte abx amox sig pmhx fahrenheit celsius mondays tuesdays wednesdays thursdays fridays saturdays sundays demographics implantable relapsed \
+isomerism labialis extramammary pityriasis kappa lambda saudi arabian hong kong shiga shimada gehrig pearson spearman pierre robin wald student fisher dose doses tabs caps iv im sc po pr inr bmi bp hr rr";

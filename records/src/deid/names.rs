@@ -37,6 +37,7 @@ static SAID: LazyLock<Vec<Regex>> = LazyLock::new(|| {
         format!(r"(?i:(?:^|[\n.;/] ?)(?:re|patient|name|client|discharge summary|referral|summary|letter|regarding|concerning|subject|dict|dictated(?: by)?|typed(?: by)?|from|to|signed|author|clinician|referrer|referring \w+|copy(?: to)?|cc|keyworker|key worker)) ?[:/-] *(?:(?:Mr|Mrs|Ms|Miss|Dr|Prof)\.? )?({NAME} {PARTICLE}{{0,2}}{NAME}|(?:[A-Z]\. ?){{1,2}}{NAME}|[A-Z][A-Z'-]+,? {NAME}|{NAME},? [A-Z][A-Z'-]+\b)"),
         format!(r"(?i:known as|called|nicknamed|goes by|preferred name(?: is)?|prefers) [\x22“'‘]({NAME}(?: {NAME})?)"),
         format!(r"\b(?:[a-z]+ed|taken|seen|done|written|run) by ({NAME} [A-Z]\.?)(?:[ ,;]|$)"),
+        r"\b(?:BABY|TWIN(?: \d| ONE| TWO| I| II)?|INFANT|BOY|GIRL|MASTER|MR|MRS|MISS|MS|DR) ([A-Z]{3,}(?:[-'][A-Z]+)?(?: [A-Z]{3,})?)\b".to_owned(),
         // Initials of whoever wrote it down.
         r"\b(?i:typed|dictated|dict|transcribed|initialled)\b(?:[^.;:\n]{0,24}? by| ?:) *([A-Za-z]{2,3})\b(?: |$|[./,;])".to_owned(),
     ]
@@ -135,7 +136,7 @@ pub(super) fn find(text: &str, options: &DeidOptions, out: &mut Vec<Found>) {
                 let lower = word.trim_end_matches(['.', ',']).to_lowercase();
                 let surname = DOUBTFUL.contains(lower.as_str()) || FAMOUS.contains(lower.as_str());
                 let initial = word.len() == 2 && word.ends_with('.') && word.starts_with(char::is_uppercase);
-                let bad = never(word) && !(sure && surname) && !initial && i != INITIALS;
+                let bad = (never(word) && !(sure && surname) || !sure && super::vocab::thing(word)) && !initial && i != INITIALS;
                 if bad || (!sure && words.is_empty() && word.len() < 2) {
                     break;
                 }
@@ -150,7 +151,8 @@ pub(super) fn find(text: &str, options: &DeidOptions, out: &mut Vec<Found>) {
             if verb || i == INITIALS && text[span.clone()].chars().all(char::is_lowercase) && !is_last(text, span.end) {
                 continue;
             }
-            let species = i == 6 && (is_species(text, &span) || !introduced(&text[..m.start()]));
+            let listed = words.last().is_some_and(|w| super::vocab::capital(w)) && !text[..m.start()].trim_end().ends_with("by");
+            let species = i == 6 && (listed || is_species(text, &span) || !introduced(&text[..m.start()]));
             if words.is_empty() || initials_only || species || (!sure && eponym(text, end, &text[span.clone()])) {
                 continue;
             }
@@ -192,7 +194,7 @@ pub(super) fn find(text: &str, options: &DeidOptions, out: &mut Vec<Found>) {
 
 /// Places in [`SAID`].
 const AFTER_STAFF: usize = 11;
-const INITIALS: usize = 18;
+const INITIALS: usize = 19;
 
 /// "RN Notified", "OT Assessment": a capital after a staff abbreviation begins a note as often as a name.
 fn verb_like(word: &str) -> bool {
@@ -275,6 +277,10 @@ fn by_look(text: &str, people: &mut BTreeSet<String>, spans: &mut Vec<std::ops::
                 && (sure || !looks_clinical(&l))
                 && (n.as_str().chars().all(char::is_uppercase) == shouted)
         });
+        // "Sister Mary Joseph nodule".
+        if next.is_some_and(|n| EPONYMS.contains(next_word(text, m.end() + n.end()).as_str())) {
+            continue;
+        }
         let before = FAMILY_FIRST.as_ref().and_then(|r| r.captures(&text[..m.start()])).and_then(|c| c.get(1));
         let before = before.filter(|b| {
             sure && !never(b.as_str())

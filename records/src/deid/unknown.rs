@@ -38,7 +38,7 @@ static DRUG_AFTER: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r"(?i)^(?:[ ,]{1,2}(?:\d[\d./-]* ?(?:mg|mcg|µg|micrograms?|g|ml|units?|iu|%|puffs?|tablets?)\b|(?:tablets?|capsules?|cream|ointment|gel|inhalers?|patch(?:es)?|injections?|drops|spray|syrup|infusion|therapy|pen|coil|implant|stain|agar|score|scale|sign|test|criteria|classification|stage|grade|syndrome|disease|catheter|tube|virus|antigen|antibod\w+|mutation|gene|protein|cells?|bodies|index|procedure|method|technique|flap|position|manoeuv\w+|maneuver))|[-®™])").ok()
 });
 
-static ENDS_SENTENCE: &[char] = &['.', '!', '?', ';', ':', '\n', '•', '*', '>', '|', '#', '(', '[', '"', '“'];
+static ENDS_SENTENCE: &[char] = &['.', '!', '?', ';', ':', '\n', '•', '*', '>', '|', '#', '['];
 
 static EPONYM_NOUNS: LazyLock<BTreeSet<&str>> = LazyLock::new(|| set(lists::EPONYM_NOUNS));
 static NEVER: LazyLock<BTreeSet<&str>> = LazyLock::new(|| set(lists::NEVER_NAMES));
@@ -91,14 +91,22 @@ pub(super) fn find(text: &str, out: &mut Vec<Found>) {
         let head = before.trim_end_matches([' ', '*', '_', '-', '–']);
         let opens = head.is_empty() || head.ends_with(ENDS_SENTENCE) || before.ends_with('\n');
         let after: &str = rest.strip_prefix("'s").or(rest.strip_prefix("’s")).unwrap_or(rest);
+        let next_eponym = all.get(i + 1).is_some_and(|n| text[m.end()..n.start()] == *" " && eponym(text, n.end(), n.as_str()))
+            && !text[m.end()..].starts_with(", ");
         let medicine = eponym(text, m.end(), m.as_str())
             || fits(&DRUG_AFTER, after)
             || fits(&DRUG_BEFORE, before)
             || species(rest)
-            || titled_line(text, m.start());
-        let surname_next = all.get(i + 1).is_some_and(|n| text[m.end()..n.start()] == *" " && (strange(n.as_str()) || PARTICLES.contains(&n.as_str())));
+            || next_eponym;
+        let surname_next = all.get(i + 1).is_some_and(|n| {
+            text[m.end()..n.start()] == *" "
+                && (strange(n.as_str())
+                    || PARTICLES.contains(&n.as_str())
+                    || !never(n.as_str()) && fits(&PERSONAL, &text[n.end()..]))
+        });
         let placed = !opens || fits(&FORM, before) || fits(&PERSONAL, rest) || surname_next;
-        flagged[i] = placed && !medicine;
+        let titled = titled_line(text, m.start()) && !(opens && surname_next);
+        flagged[i] = placed && !medicine && !titled;
     }
     // Who is named once by a full rule is named wherever the word stands.
     let named: BTreeSet<&str> = all.iter().zip(&flagged).filter(|(_, f)| **f).map(|(m, _)| bare(m.as_str())).collect();

@@ -12,6 +12,10 @@ static ENGLISH: LazyLock<BTreeSet<&str>> =
 static CAPITALS: LazyLock<BTreeSet<&str>> =
     LazyLock::new(|| [lists::EPONYMS, lists::BRANDS, lists::GENERA, lists::PEOPLES, lists::HEADS].into_iter().flat_map(set).collect());
 
+static THINGS: LazyLock<BTreeSet<&str>> =
+    LazyLock::new(|| [lists::BRANDS, lists::GENERA, lists::PEOPLES, lists::HEADS].into_iter().flat_map(set).collect());
+static GIVEN: LazyLock<BTreeSet<&str>> = LazyLock::new(|| [lists::GIVEN, lists::DOUBTFUL].into_iter().flat_map(set).collect());
+
 static CLINICAL: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
     let kb = KnowledgeBase::builtin();
     let mut words = BTreeSet::new();
@@ -50,7 +54,7 @@ const END: &[&str] = &[
     "stenosis", "ectasis", "kinesia", "cillin", "mycin", "micin", "floxacin", "cycline", "azole", "conazole", "prazole", "pril",
     "prilat", "sartan", "olol", "dipine", "statin", "fibrate", "gliptin", "gliflozin", "glutide", "formin", "zepam", "zolam", "pam",
     "barbital", "caine", "curium", "curonium", "dronate", "dronic", "mab", "nib", "tinib", "vir", "navir", "gravir", "buvir",
-    "parin", "xaban", "gatran", "setron", "triptan", "oxetine", "ipramine", "triptyline", "azepine", "apine", "idone", "peridol",
+    "parin", "xaban", "gatran", "setron", "gest", "gestrel", "zolid", "vorin", "cept", "grastim", "prost", "glitazone", "zosin", "afil", "tidine", "doxepin", "triptan", "oxetine", "ipramine", "triptyline", "azepine", "apine", "idone", "peridol",
     "thiazide", "semide", "lactone", "sone", "solone", "olone", "onide", "terol", "tropium", "lukast", "codone", "orphan", "morphone",
     "profen", "fenac", "oxicam", "coxib", "platin", "taxel", "rubicin", "trexate", "abine", "parib", "ciclib", "limus", "mustine",
     "thyroxine", "amide", "amine", "azine", "idine", "oxide", "ate", "ium", "ase", "ases", "globulin", "globin", "toxin", "antigen",
@@ -62,7 +66,14 @@ const END: &[&str] = &[
 pub(super) fn known(word: &str) -> bool {
     let lower = word.to_lowercase().replace('\u{2019}', "'");
     let lower = lower.strip_suffix("'s").unwrap_or(&lower);
-    CAPITALS.contains(lower) || small(lower, 2) || clinical(lower)
+    CAPITALS.contains(lower) || lower.strip_suffix('s').is_some_and(|l| CAPITALS.contains(l)) || small(lower, 2) || clinical(lower)
+}
+
+/// A people, a medicine, a microbe or a head of a note: nobody's name where only the words around it suggest one.
+pub(super) fn thing(word: &str) -> bool {
+    let lower = word.to_lowercase();
+    let lower = lower.trim_end_matches(['.', ',']);
+    THINGS.contains(lower) && !GIVEN.contains(lower)
 }
 
 /// Listed as a capital that medicine writes: no name unless a title or a kinship says so.
@@ -71,7 +82,8 @@ pub(super) fn capital(word: &str) -> bool {
     CAPITALS.contains(lower.strip_suffix("'s").unwrap_or(&lower))
 }
 
-fn clinical(lower: &str) -> bool {
+/// A word of the knowledge base or of a clinical form.
+pub(super) fn clinical(lower: &str) -> bool {
     let n = lower.chars().count();
     CLINICAL.contains(lower)
         || lower.strip_suffix('s').is_some_and(|w| CLINICAL.contains(w))
