@@ -53,7 +53,7 @@ fn agentclinic_becomes_atomic_first_person_facts() {
     assert_eq!(r.demographics.occupation.as_deref(), Some("librarian"));
     let text = serde_json::to_string(r).unwrap();
     assert!(!text.contains("Lawson") && !text.contains("Assess the patient"));
-    assert_eq!(r.facts.iter().filter(|f| f.access == Access::Volunteered).count(), 1);
+    assert_eq!(r.facts.iter().filter(|f| f.access == Access::Volunteered).count(), 3);
     let scan = r.facts.iter().find(|f| f.statement.contains("femoral")).unwrap();
     assert!(scan.names_diagnosis && scan.asked_as.iter().any(|a| a == "ultrasound"), "{scan:?}");
     assert!(!r.chief_complaint.to_lowercase().contains("thrombosis"));

@@ -1,6 +1,6 @@
 //! From drafts to a record: ids, weights, access, what gives the diagnosis away, and how much of the source was used.
 
-use super::narrative::topic::{TopicIndex, content_words};
+use super::narrative::topic::{TopicIndex, content_words, topic};
 use super::narrative::voice::{article, lower_first};
 use super::narrative::{Draft, Narrator, Section};
 use super::truth::{condition_of, described, gives_away};
@@ -70,8 +70,26 @@ impl Case {
     /// Reads a passage, identifiers out first.
     pub fn tell(&mut self, text: &str, section: Section) {
         let clean = self.scrub(text);
+        self.learn_initials(&clean);
         let drafts = self.narrator.tell(&clean, section);
         self.drafts.extend(drafts);
+    }
+
+    /// "Extramammary Paget's disease (EMPD)": what the source shortens the diagnosis to is a name of it too.
+    fn learn_initials(&mut self, text: &str) {
+        static SHORT: LazyLock<Option<Regex>> =
+            LazyLock::new(|| Regex::new(r"([\p{L}'’ -]{6,90}) \(([A-Z][A-Za-z0-9-]{1,7})\)").ok());
+        for caps in SHORT.iter().flat_map(|r| r.captures_iter(text)) {
+            let short = caps[2].to_owned();
+            let capitals = short.chars().filter(char::is_ascii_uppercase).count();
+            let known = self.diagnosis.synonyms.contains(&short) || self.diagnosis.name == short;
+            // The name must be what the bracket follows, not a word somewhere before it.
+            let tail: Vec<&str> = caps[1].split_whitespace().rev().take(capitals + 1).collect();
+            let tail = tail.into_iter().rev().collect::<Vec<_>>().join(" ");
+            if capitals > 1 && !known && self.diagnosis.is_stated() && gives_away(&tail, &self.diagnosis) {
+                self.diagnosis.synonyms.push(short);
+            }
+        }
     }
 
     pub fn tree(&mut self, value: &serde_json::Value, category: Category) {
@@ -97,16 +115,24 @@ impl Case {
         }
         let red: BTreeSet<&str> =
             condition.iter().flat_map(|c| &c.red_flags).map(String::as_str).chain(ALARMS.iter().copied()).collect();
+        let tellable = |d: &Draft| !matches!(d.category, Category::Exam | Category::Test | Category::Demographic);
+        if !self.drafts.iter().any(tellable) {
+            return Err("no history the patient could tell".into());
+        }
+        if self.drafts.len() < if self.diagnosis.is_stated() { FEWEST } else { FEWEST_UNSTATED } {
+            return Err(format!("with {} facts there is too little to find out", self.drafts.len()));
+        }
+        let chief_complaint = self.chief_complaint();
+        self.open_with(&chief_complaint);
         let mut facts = Vec::new();
-        let mut told = false;
+        let mut unasked = 0;
         for d in &self.drafts {
             let access = match d.category {
                 Category::Exam => Access::OnExam,
                 Category::Test => Access::OnTest,
-                Category::Hpi
-                    if !told && d.polarity == Polarity::Present && !gives_away(&d.statement, &self.diagnosis) =>
-                {
-                    told = true;
+                // The complaint itself, and what an open question is answered with.
+                _ if unasked < UNASKED && self.opens(d) && (unasked == 0 || d.sensitivity == 0) => {
+                    unasked += 1;
                     Access::Volunteered
                 }
                 _ => Access::OnAsk,
@@ -126,16 +152,6 @@ impl Case {
             });
         }
         facts.retain(|f| !f.statement.trim_matches(['.', ' ']).is_empty());
-        if !facts
-            .iter()
-            .any(|f| matches!(f.access, Access::OnAsk | Access::Volunteered) && f.category != Category::Demographic)
-        {
-            return Err("no history the patient could tell".into());
-        }
-        if facts.len() < if self.diagnosis.is_stated() { FEWEST } else { FEWEST_UNSTATED } {
-            return Err(format!("with {} facts there is too little to find out", facts.len()));
-        }
-        let chief_complaint = self.chief_complaint(&facts)?;
         let coverage = self.coverage();
         let red_flags = condition.map(|c| c.red_flags.clone()).unwrap_or_else(|| {
             let named: BTreeSet<&str> =
@@ -185,21 +201,48 @@ impl Case {
         self.drafts = kept;
     }
 
-    fn chief_complaint(&self, facts: &[Fact]) -> Result<String, String> {
-        let opening = facts.iter().find(|f| f.access == Access::Volunteered).or_else(|| {
-            facts.iter().find(|f| {
-                matches!(f.category, Category::Hpi | Category::Ros)
-                    && f.polarity == Polarity::Present
-                    && !f.names_diagnosis
-            })
-        });
+    /// What may be told unasked: a symptom that is there and does not name the diagnosis.
+    fn opens(&self, d: &Draft) -> bool {
+        matches!(d.category, Category::Hpi | Category::Ros)
+            && d.polarity == Polarity::Present
+            && !gives_away(&d.statement, &self.diagnosis)
+    }
+
+    /// The opening line; never the diagnosis, one of its names or its initials.
+    fn chief_complaint(&self) -> String {
         let own = self.own_words.iter().map(|w| one_line(&self.scrub(w)));
         let said = self.complaints.iter().map(|c| self.spoken_complaint(&self.scrub(c)));
-        let found = own
-            .chain(said)
-            .chain(opening.map(|f| f.statement.clone()))
-            .find(|c| c.len() > 4 && !gives_away(c, &self.diagnosis));
-        found.ok_or_else(|| "no complaint that does not name the diagnosis".into())
+        let told = self.drafts.iter().filter(|d| self.opens(d)).map(|d| one_line(&d.statement));
+        let found = own.chain(said).chain(told).find(|c| c.len() > 4 && !gives_away(c, &self.diagnosis));
+        found.unwrap_or_else(|| self.narrator.voice().sentence("I haven't been well"))
+    }
+
+    /// Puts the fact that the opening line tells first, so that what is still untold answers the doctor's opening question. A
+    /// line that no fact holds becomes one.
+    fn open_with(&mut self, complaint: &str) {
+        let words: BTreeSet<String> = content_words(complaint).collect();
+        let (about, finding) = topic(complaint, Category::Hpi);
+        let shared = |d: &Draft| {
+            let same = finding.is_some() && d.topic.subject == about.subject && d.topic.aspect.is_none();
+            let held = content_words(&d.statement).filter(|w| words.contains(w)).collect::<BTreeSet<_>>().len();
+            if same { words.len().max(held) } else { held }
+        };
+        let best = (0..self.drafts.len())
+            .filter(|i| self.opens(&self.drafts[*i]) && shared(&self.drafts[*i]) * 2 > words.len())
+            .max_by_key(|i| (shared(&self.drafts[*i]), std::cmp::Reverse(*i)));
+        let first = match best {
+            Some(i) => self.drafts.remove(i),
+            None => Draft {
+                category: Category::Hpi,
+                topic: about,
+                statement: complaint.to_owned(),
+                polarity: Polarity::Present,
+                sensitivity: 0,
+                asked_as: Vec::new(),
+                source: String::new(),
+            },
+        };
+        self.drafts.insert(0, first);
     }
 
     /// "Confusion" -> "I've been confused", as the knowledge base says it, or "I've had ...".
@@ -247,10 +290,17 @@ impl Case {
                 }
                 let first_person = ["i ", "i'", "my "].iter().any(|p| lower.starts_with(p));
                 if first_person {
-                    voice.sentence(text)
-                } else {
-                    voice.sentence(&format!("I've had {}", article(&lower_first(&voice.first(text)))))
+                    return voice.sentence(text);
                 }
+                // Read as any other line of the note.
+                let read = Narrator::new(&self.demographics).tell(text, Section::Of(Category::Hpi));
+                let symptom = read.into_iter().find(|d| {
+                    d.polarity == Polarity::Present && !matches!(d.category, Category::Exam | Category::Test | Category::Demographic)
+                });
+                symptom.map_or_else(
+                    || voice.sentence(&format!("I've had {}", article(&lower_first(&voice.first(text))))),
+                    |d| d.statement,
+                )
             }
         }
     }
@@ -273,6 +323,9 @@ impl Case {
         c
     }
 }
+
+/// Facts told without being asked for: the complaint, and two more when the doctor asks openly.
+const UNASKED: usize = 3;
 
 /// Facts without which there is nothing to find out; where no diagnosis rewards it, more are wanted.
 const FEWEST: usize = 3;
