@@ -83,6 +83,14 @@ fn a_third_set_holds_the_promise_too() {
     assert!(f.altered.is_empty(), "{:#?}", f.altered);
 }
 
+/// Written last, when the rules for the third set stood.
+#[test]
+fn a_fourth_set_holds_the_promise_too() {
+    let f = measure("fourth", include_str!("../data/deid_blind_4.jsonl"));
+    assert!(f.rows >= 80 && f.recall >= 0.98, "{:#?}", f.missed);
+    assert!(f.altered.is_empty(), "{:#?}", f.altered);
+}
+
 #[test]
 fn what_was_removed_is_reported_by_class_and_place() {
     let text = "Mr. Alan Turner, MRN 5582013, was seen on 3/4/2020.";

@@ -18,7 +18,7 @@ static WHOLE: LazyLock<Vec<Regex>> = LazyLock::new(|| {
     [
         format!(r"\b{YEAR}[-/.](?:0?[1-9]|1[0-2])[-/.]{DAY}(?:T\d{{2}}:\d{{2}}(?::\d{{2}}(?:\.\d+)?)?(?:Z|[+-]\d{{2}}:\d{{2}})?)?\b"),
         format!(r"\b{DAY}(?:/{DAY}/|-{DAY}-|\.{DAY}\.)(?:{YEAR}|\d{{2}})\b"),
-        format!(r"(?:\b(?i:the ))?\b{DAY}{th}[ /.-](?:of )?{MONTH}\b\.?(?:,?[ /.-](?:{YEAR}|'\d{{2}})\b|-\d{{2}}\b)?"),
+        format!(r"(?:\b(?i:(?:mon|tues|wednes|thurs|fri|satur|sun)day),? )?(?:\b(?i:the ))?\b{DAY}{th}[ /.-](?:of )?{MONTH}\b\.?(?:,?[ /.-](?:{YEAR}|'\d{{2}})\b|-\d{{2}}\b)?"),
         format!(r"\b{MONTH}\.?[ -](?:the )?{DAY}{th}\b(?:(?: ?(?:-|–|to) ?{DAY}{th})\b)?(?:,? ?{YEAR}\b)?"),
         format!(r"\b(?i:the )?(?:{DAY}{th}(?:, ?| ?/ ?| ?(?:-|–|to|and|or|&) ?)){{1,4}}(?i:the )?{DAY}{th} (?:of )?{MONTH}\b(?:,? {YEAR}\b)?"),
         format!(r"\b(?i:the )?{ORDINAL}(?: day)?(?: of)? {MONTH}\b(?:,? (?:{YEAR}\b|{SPOKEN_YEAR}\b))?"),
@@ -28,6 +28,7 @@ static WHOLE: LazyLock<Vec<Regex>> = LazyLock::new(|| {
         format!(r"\b{DAY}[. /-](?i:i|ii|iii|iv|v|vi|vii|viii|ix|x|xi|xii)[. /-](?:{YEAR}|\d{{2}})\b"),
         r"\b(?:19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\b".to_owned(),
         format!(r"\b(?i:the )?{ORDINAL} of (?i:this|last|next) month\b"),
+        format!(r"\b(?i:early|late|mid)[ -]{MONTH}\b"),
         format!(r"\b{MONTH}\.?,? (?:of )?{YEAR}\b"),
         format!(r"\b(?:0?[1-9]|1[0-2])/{YEAR}\b"),
         format!(r"\b(?i:the )?{DAY}(?:st|nd|rd|th) of (?i:this|last|next) month\b"),

@@ -17,7 +17,7 @@ const SHAPES: &[(Class, &str)] = &[
     ),
     (Class::Url, r"(?i)\b[a-z][a-z0-9-]{2,}(?:\.[a-z0-9-]+)*\.[a-z]{2,}/[^\s<>()]*[^\s<>().,;:!?'\x22]"),
     (Class::Ssn, r"\b[A-Z]{2} ?\d{2} ?\d{2} ?\d{2} ?[A-D]\b"),
-    (Class::Mrn, r"\b(?:MRN|NHS|CHI|PAS|URN|PID)[#: ]?\d{5,12}\b"),
+    (Class::Mrn, r"\b(?:MRN|NHS|CHI|PAS|URN|PID)[#:]?\d{5,12}\b"),
     (Class::Device, r"(?i)\b[0-9a-f]{2}(?::[0-9a-f]{2}){5}\b"),
     (Class::Ip, r"\b(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)\b"),
     (
@@ -136,7 +136,7 @@ fn accept(class: Class, text: &str, caps: &Captures<'_>) -> Option<std::ops::Ran
         Class::Phone | Class::Fax => 7,
         Class::Vehicle => 1,
         // "lot 7H22-B": letters and figures together are no count.
-        Class::Device if value.len() > 4 && value.starts_with(|c: char| c.is_ascii_digit()) && value.contains(|c: char| c.is_ascii_uppercase()) => 2,
+        Class::Device if value.len() > 4 && value.contains(|c: char| c.is_ascii_uppercase()) => 2,
         Class::Ssn if word.contains("ending") => 4,
         _ if strong => 4,
         _ => 5,

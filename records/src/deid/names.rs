@@ -339,3 +339,15 @@ fn whole_words(text: &str, word: &str, any_case: bool) -> Vec<std::ops::Range<us
         Err(_) => Vec::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_pattern_compiles_and_the_places_that_are_named_hold() {
+        assert_eq!(SAID.len(), INITIALS + 1);
+        assert!(SAID[AFTER_STAFF].as_str().contains("HCSW") && SAID[INITIALS].as_str().contains("initialled"));
+        assert!(TOKENS.is_some() && FAMILY_NEXT.is_some() && FAMILY_FIRST.is_some());
+    }
+}

@@ -145,7 +145,8 @@ pub(super) fn find(text: &str, out: &mut Vec<Found>) {
             1 => !m.as_str().split_whitespace().next().is_some_and(generic),
             NAMED_FROM.. => {
                 let words: Vec<&str> = m.as_str().split_whitespace().collect();
-                let (own, after) = (&words[..words.len() - 1], m.as_str().starts_with("The "));
+                let after = m.as_str().starts_with("The ");
+                let own = if after { &words[..] } else { &words[..words.len() - 1] };
                 let begins = text[..m.start()].trim_end().chars().next_back().is_none_or(|c| ".!?:;\n".contains(c));
                 let first = usize::from(begins && own.len() > 1);
                 !(after && (begins || words.len() > 4)) && own[first..].iter().any(|w| !ordinary(w))

@@ -94,7 +94,7 @@ pub(super) fn find(text: &str, out: &mut Vec<Found>) {
         let next_eponym = all.get(i + 1).is_some_and(|n| text[m.end()..n.start()] == *" " && eponym(text, n.end(), n.as_str()))
             && !text[m.end()..].starts_with(", ");
         let medicine = eponym(text, m.end(), m.as_str())
-            || fits(&DRUG_AFTER, after)
+            || after.len() == rest.len() && fits(&DRUG_AFTER, rest)
             || fits(&DRUG_BEFORE, before)
             || species(rest)
             || next_eponym;

@@ -229,58 +229,6 @@ fn nothing_said(sentence: &str) -> bool {
     silent || l.is_empty() || empty.iter().any(|e| l == *e || l.starts_with(e) && l.len() < e.len() + 32)
 }
 
-/// Verbs that open a line of a note with the patient left out: "Takes aspirin", "Lives alone".
-fn clause_verbs(first: &str) -> bool {
-    [
-        "takes",
-        "drinks",
-        "smokes",
-        "works",
-        "lives",
-        "feels",
-        "eats",
-        "sleeps",
-        "uses",
-        "goes",
-        "wakes",
-        "walks",
-        "wants",
-        "needs",
-        "thinks",
-        "believes",
-        "gets",
-        "exercises",
-        "plays",
-        "attends",
-        "enjoys",
-        "worries",
-        "avoids",
-        "continues",
-        "looks",
-        "wears",
-        "struggles",
-        "travels",
-        "keeps",
-        "likes",
-        "finds",
-        "suffers",
-        "prefers",
-        "has",
-        "cannot",
-        "remains",
-        "tolerates",
-        "states",
-        "occasionally",
-        "socially",
-        "plans",
-        "resides",
-        "performs",
-        "appears",
-        "seems",
-    ]
-    .contains(&first)
-}
-
 /// A passage that one fact holds whole.
 pub(crate) fn twice(passage: impl Into<String>) -> (String, String) {
     let passage = passage.into();

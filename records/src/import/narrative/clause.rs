@@ -8,6 +8,8 @@ use super::voice::{DOINGS, SYMPTOM_INGS, article, lower_first};
 use super::whole::{is_list, whole_items};
 use super::{Draft, Narrator};
 use crate::fact::{Category, Polarity};
+use regex::Regex;
+use std::sync::LazyLock;
 
 impl Narrator {
     /// Facts of one clause of the history.
@@ -26,6 +28,23 @@ impl Narrator {
         }
         if let Some(intro) = self.introduction(text, source) {
             return intro;
+        }
+        if let Some(told) = self.told_by(text, source, category) {
+            return told;
+        }
+        let text = ["Today, ", "Currently, ", "Additionally, ", "Overall, ", "Associated "]
+            .iter()
+            .find_map(|lead| text.strip_prefix(lead))
+            .filter(|rest| !rest.starts_with("with "))
+            .unwrap_or(text);
+        // "2 days ago developed pain", "at 17 weeks' gestation".
+        if let Some(caps) = AGO.as_ref().and_then(|r| r.captures(text)) {
+            let spoken = self.voice().first(&format!("{} the patient {}", caps[1].to_lowercase(), &caps[2]));
+            return vec![self.file(&spoken, text, source, category, Polarity::Present, true)];
+        }
+        if let Some(weeks) = WEEKS.as_ref().and_then(|r| r.captures(text)) {
+            let spoken = format!("I'm {} weeks pregnant", &weeks[1]);
+            return vec![self.file(&spoken, text, source, Category::Obstetric, Polarity::Present, false)];
         }
         if NONE.as_ref().is_some_and(|r| r.is_match(text)) {
             return vec![self.nothing(source, category)];
@@ -92,6 +111,25 @@ impl Narrator {
             return self.enumerated(&rest, source, category);
         }
         self.fragment(text, source, category)
+    }
+
+    /// "His father notes that ...": a parent who speaks says it himself; of somebody else's words the patient says whose they are.
+    fn told_by(&mut self, text: &str, source: &str, category: Category) -> Option<Vec<Draft>> {
+        let caps = TOLD_BY.as_ref()?.captures(text)?;
+        let (who, rest) = (caps[1].to_lowercase(), caps[2].to_owned());
+        let parent = ["mother", "father", "mom", "mum", "dad", "parents", "guardian", "caregiver", "family"];
+        if self.voice().parent && parent.iter().any(|p| who.ends_with(p)) {
+            let spoken = rest.strip_prefix("they do ").map_or_else(|| rest.clone(), |r| format!("we do {r}"));
+            let spoken = spoken.strip_prefix("they ").map_or(spoken.clone(), |r| format!("we {r}"));
+            return Some(self.clause_again(&spoken, source, category));
+        }
+        let first = rest.split_whitespace().next().unwrap_or("").to_lowercase();
+        if !["he", "she", "the", "his", "her", "that", "they", "it", "there"].contains(&first.as_str()) {
+            return Some(self.clause_again(&rest, source, category));
+        }
+        let verb = if who.ends_with("parents") || who == "family" { "say" } else { "says" };
+        let spoken = format!("my {who} {verb} {}", self.voice().first(&rest));
+        Some(vec![self.file(&spoken, &rest, source, category, Polarity::Present, true)])
     }
 
     fn clause_again(&mut self, rest: &str, source: &str, category: Category) -> Vec<Draft> {
@@ -286,6 +324,9 @@ impl Narrator {
         if is_told(&noun) {
             return noun;
         }
+        if let Some(said) = self.predicate(&noun, &first, category) {
+            return said;
+        }
         match category {
             Category::Hpi | Category::Ros if DOINGS.contains(&first.as_str()) && noun.contains(' ') => {
                 format!("I've been {noun}")
@@ -307,7 +348,11 @@ impl Narrator {
                     .trim_start_matches("allergic to ")
                     .trim_start_matches("allergies to ")
             ),
-            Category::Family => format!("In my family there is {}", noun.trim_start_matches("family history of ")),
+            Category::Family => {
+                let of = ["family history of ", "positive for ", "significant for ", "notable for ", "history of "];
+                let bare = of.iter().fold(noun.as_str(), |n, lead| n.strip_prefix(lead).unwrap_or(n));
+                format!("In my family there is {}", bare.replace(" in the father", " in my father").replace(" in the mother", " in my mother").replace(" in the maternal", " in my maternal").replace(" in the paternal", " in my paternal"))
+            }
             Category::Vaccination => format!("I've had the {noun} vaccine"),
             Category::Demographic => format!("I'm {noun}"),
             Category::Social => format!("I have {}", article(&noun)),
@@ -315,6 +360,60 @@ impl Narrator {
         }
     }
 }
+
+impl Narrator {
+    /// What cannot follow "I have": a verb, a preposition, an adjective, a count of pregnancies.
+    fn predicate(&self, noun: &str, first: &str, category: Category) -> Option<String> {
+        let symptom = matches!(category, Category::Hpi | Category::Ros);
+        let history = symptom || matches!(category, Category::Pmh | Category::Obstetric | Category::Psychiatric);
+        if !history {
+            return None;
+        }
+        if let Some(caps) = PREGNANCIES.as_ref().and_then(|r| r.captures(noun)) {
+            let n: u32 = caps[1].parse().ok()?;
+            return Some(match n {
+                0 => "I've never been pregnant".to_owned(),
+                1 => "I've been pregnant once".to_owned(),
+                n => format!("I've been pregnant {n} times"),
+            });
+        }
+        let rest = noun.get(first.len()..).unwrap_or("").trim_start();
+        let verbs = "is was has had takes took does did can could continues remains denies reports works lives feels uses became developed underwent received started stopped began dies develops shows recurs recurred";
+        if verbs.split(' ').any(|v| v == first) {
+            return Some(self.voice().first(&format!("the patient {noun}")));
+        }
+        if let Some(weeks) = WEEKS.as_ref().and_then(|r| r.captures(noun)) {
+            return Some(format!("I'm {} weeks pregnant", &weeks[1]));
+        }
+        if first == "scheduled" {
+            return Some(format!("I'm {noun}"));
+        }
+        let taken = ["long-term", "regular", "daily", "chronic", "medication", "treatment", "warfarin", "insulin", "a"];
+        if first == "on" && taken.iter().any(|t| rest.to_lowercase().starts_with(t)) {
+            return Some(format!("I'm {noun}"));
+        }
+        if ["at", "on", "in", "with", "during", "by", "after", "to"].contains(&first) {
+            return Some(format!("it was {noun}"));
+        }
+        let last = noun.split_whitespace().next_back().unwrap_or("");
+        let states = "wheezy dizzy tired unwell sick breathless feverish sleepy anxious nauseous sweaty thirsty constipated faint shaky weak clammy restless irritable drowsy";
+        if noun.split_whitespace().count() <= 3 && states.split(' ').any(|s| s == last) {
+            let degree = noun.replace("slight ", "slightly ").replace("mild ", "mildly ").replace("severe ", "severely ");
+            return Some(format!("I've been {degree}"));
+        }
+        let doing = first.ends_with("ing") && symptom && !SYMPTOM_INGS.contains(&first);
+        (doing && noun.split_whitespace().count() == 1).then(|| format!("I've been {noun}"))
+    }
+}
+
+/// "G2P0020", "G3P2".
+static PREGNANCIES: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?i)^(?:a )?g(\d)\s?p\d+").ok());
+static AGO: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"(?i)^((?:about |approximately )?(?:\d+|one|two|three|a few|several) (?:hour|day|week|month|year)s? ago),? ((?:developed|noticed|started|began|had|woke|felt|fell|went|took)\b.+)$").ok()
+});
+/// "at 35 weeks' gestation".
+static WEEKS: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"(?i)^(?:at )?(\d{1,2})[ -]weeks?['’]? (?:of )?(?:gestation|pregnancy)$").ok());
 
 /// A phrase that turns out to be a sentence in the first person already: "I continue to take Keppra", "work has been busy",
 /// "with both together, I feel better".
