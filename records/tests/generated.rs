@@ -66,7 +66,8 @@ const MEANT: &[(&str, f64, f64)] = &[
 fn what_is_said_of_the_beginning_agrees_with_the_time_it_has_lasted() {
     let (mut compared, mut wrong) = (0, Vec::new());
     for r in patients() {
-        let lasted = r.facts.iter().find(|f| f.topic.aspect == Some(Aspect::Duration)).expect("every complaint has one");
+        let lasted =
+            r.facts.iter().find(|f| f.topic.aspect == Some(Aspect::Duration)).expect("every complaint has one");
         let words: Vec<&str> = lasted.statement.trim_end_matches('.').split(' ').collect();
         let at = words.iter().position(|w| w.parse::<f64>().is_ok()).expect("a number");
         let truth = words[at].parse::<f64>().expect("checked") * hours(words[at + 1]);
@@ -102,10 +103,38 @@ fn what_is_said_of_the_beginning_agrees_with_the_time_it_has_lasted() {
 #[test]
 fn no_medicine_is_told_twice_denied_and_taken_or_taken_in_spite_of_an_allergy() {
     let names = [
-        "amlodipine", "ramipril", "metformin", "gliclazide", "aspirin", "bisoprolol", "atorvastatin", "furosemide", "apixaban",
-        "clopidogrel", "beclometasone", "salbutamol", "tiotropium", "sertraline", "propranolol", "levetiracetam",
-        "levothyroxine", "carbimazole", "allopurinol", "paracetamol", "methotrexate", "omeprazole", "lansoprazole",
-        "mesalazine", "sumatriptan", "cetirizine", "prednisolone", "ibuprofen", "lithium", "olanzapine", "alendronic", "codeine",
+        "amlodipine",
+        "ramipril",
+        "metformin",
+        "gliclazide",
+        "aspirin",
+        "bisoprolol",
+        "atorvastatin",
+        "furosemide",
+        "apixaban",
+        "clopidogrel",
+        "beclometasone",
+        "salbutamol",
+        "tiotropium",
+        "sertraline",
+        "propranolol",
+        "levetiracetam",
+        "levothyroxine",
+        "carbimazole",
+        "allopurinol",
+        "paracetamol",
+        "methotrexate",
+        "omeprazole",
+        "lansoprazole",
+        "mesalazine",
+        "sumatriptan",
+        "cetirizine",
+        "prednisolone",
+        "ibuprofen",
+        "lithium",
+        "olanzapine",
+        "alendronic",
+        "codeine",
         "phenoxymethylpenicillin",
     ];
     let kinds: [(&str, &[&str]); 9] = [
@@ -121,16 +150,18 @@ fn no_medicine_is_told_twice_denied_and_taken_or_taken_in_spite_of_an_allergy() 
     ];
     let (mut taken, mut patients_with_some) = (0, 0);
     for r in patients() {
-        let told: Vec<&Fact> = r
-            .facts
-            .iter()
-            .filter(|f| f.category == Category::Medication && f.polarity == Polarity::Present)
-            .collect();
+        let told: Vec<&Fact> =
+            r.facts.iter().filter(|f| f.category == Category::Medication && f.polarity == Polarity::Present).collect();
         let with = |n: &str| told.iter().filter(|f| f.statement.to_lowercase().contains(n)).count();
         let mut any = false;
         for n in names {
             let times = with(n);
-            assert!(times <= 1, "{}: {n} {times} times in {:?}", r.id, told.iter().map(|f| &f.statement).collect::<Vec<_>>());
+            assert!(
+                times <= 1,
+                "{}: {n} {times} times in {:?}",
+                r.id,
+                told.iter().map(|f| &f.statement).collect::<Vec<_>>()
+            );
             taken += times;
             any |= times > 0;
         }
@@ -203,7 +234,9 @@ fn habits_work_and_family_fit_the_age() {
             }
             let lower = f.statement.to_lowercase();
             if years < 16 && f.category == Category::Social {
-                for word in ["my partner", "bills", "debts i", "sunbed", "at work", "nobody else at home", "sleeping rough"] {
+                for word in
+                    ["my partner", "bills", "debts i", "sunbed", "at work", "nobody else at home", "sleeping rough"]
+                {
                     let own = lower.contains(word) && !lower.contains("at home, the bills");
                     assert!(!own, "{}, {years} years: {}", r.id, f.statement);
                 }

@@ -94,7 +94,9 @@ pub(super) fn year_of(date: &str) -> Option<&str> {
 
 pub(super) fn find(text: &str, out: &mut Vec<Found>) {
     for re in AGES.iter() {
-        out.extend(re.captures_iter(text).filter_map(|c| c.iter().skip(1).flatten().next()).map(|m| (Class::Age, m.range())));
+        out.extend(
+            re.captures_iter(text).filter_map(|c| c.iter().skip(1).flatten().next()).map(|m| (Class::Age, m.range())),
+        );
     }
     for (i, re) in WHOLE.iter().enumerate() {
         for m in re.find_iter(text) {

@@ -6,10 +6,7 @@ use std::sync::LazyLock;
 
 /// The whole match is the identifier.
 const SHAPES: &[(Class, &str)] = &[
-    (
-        Class::Email,
-        r"(?i)[a-z0-9._%+-]+(?:@| ?[(\[]at[)\]] ?)[a-z0-9-]+(?:(?:\.| ?[(\[]dot[)\]] ?)[a-z0-9-]+)+",
-    ),
+    (Class::Email, r"(?i)[a-z0-9._%+-]+(?:@| ?[(\[]at[)\]] ?)[a-z0-9-]+(?:(?:\.| ?[(\[]dot[)\]] ?)[a-z0-9-]+)+"),
     (Class::Url, r"(?i)\b(?:https?://|ftp://|www\.)[^\s<>()]+[^\s<>().,;:!?'\x22]"),
     (
         Class::Url,
@@ -20,10 +17,7 @@ const SHAPES: &[(Class, &str)] = &[
     (Class::Mrn, r"\b(?:MRN|NHS|CHI|PAS|URN|PID)[#:]?\d{5,12}\b"),
     (Class::Device, r"(?i)\b[0-9a-f]{2}(?::[0-9a-f]{2}){5}\b"),
     (Class::Ip, r"\b(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)\b"),
-    (
-        Class::Ip,
-        r"(?i)\b(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}\b|\b(?:[0-9a-f]{1,4}:){1,6}(?::[0-9a-f]{1,4}){1,6}\b",
-    ),
+    (Class::Ip, r"(?i)\b(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}\b|\b(?:[0-9a-f]{1,4}:){1,6}(?::[0-9a-f]{1,4}){1,6}\b"),
     (Class::Ssn, r"\b\d{3}-\d{2}-\d{4}\b"),
     (Class::Account, r"\b\d{4}([ -])\d{4}[ -]\d{4}[ -]\d{4}\b"),
     (

@@ -5,8 +5,7 @@ use regex::Regex;
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-const NAME: &str =
-    r"(?:\p{Lu}(?:\p{Ll}+|['’][A-Z]\p{Ll}+)(?:[A-Z]\p{Ll}+)?(?:[-'’]\p{Lu}\p{Ll}+)*)";
+const NAME: &str = r"(?:\p{Lu}(?:\p{Ll}+|['’][A-Z]\p{Ll}+)(?:[A-Z]\p{Ll}+)?(?:[-'’]\p{Lu}\p{Ll}+)*)";
 const PARTICLE: &str = r"(?:(?:van|von|de|der|den|del|della|di|da|dos|la|le|bin|al|el|ter|Van|Von|De|Del|Di|La|Le|Al|El|Mac|Mc|Ó|Ní|Nic|bint|ben|ibn|ap|ab|ferch|du|des|dos|das|do|zu|zur|ten|af|av|St\.?) )";
 
 /// The name is group 1.
@@ -136,7 +135,9 @@ pub(super) fn find(text: &str, options: &DeidOptions, out: &mut Vec<Found>) {
                 let lower = word.trim_end_matches(['.', ',']).to_lowercase();
                 let surname = DOUBTFUL.contains(lower.as_str()) || FAMOUS.contains(lower.as_str());
                 let initial = word.len() == 2 && word.ends_with('.') && word.starts_with(char::is_uppercase);
-                let bad = (never(word) && !(sure && surname) || !sure && super::vocab::thing(word)) && !initial && i != INITIALS;
+                let bad = (never(word) && !(sure && surname) || !sure && super::vocab::thing(word))
+                    && !initial
+                    && i != INITIALS;
                 if bad || (!sure && words.is_empty() && word.len() < 2) {
                     break;
                 }
@@ -151,7 +152,8 @@ pub(super) fn find(text: &str, options: &DeidOptions, out: &mut Vec<Found>) {
             if verb || i == INITIALS && text[span.clone()].chars().all(char::is_lowercase) && !is_last(text, span.end) {
                 continue;
             }
-            let listed = words.last().is_some_and(|w| super::vocab::capital(w)) && !text[..m.start()].trim_end().ends_with("by");
+            let listed =
+                words.last().is_some_and(|w| super::vocab::capital(w)) && !text[..m.start()].trim_end().ends_with("by");
             let species = i == 6 && (listed || is_species(text, &span) || !introduced(&text[..m.start()]));
             if words.is_empty() || initials_only || species || (!sure && eponym(text, end, &text[span.clone()])) {
                 continue;

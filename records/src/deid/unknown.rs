@@ -72,7 +72,10 @@ fn titled_line(text: &str, at: usize) -> bool {
 fn species(rest: &str) -> bool {
     let Some(next) = rest.strip_prefix(' ') else { return false };
     let word: String = next.chars().take_while(|c| c.is_lowercase()).collect();
-    let latin = ["us", "is", "ae", "um", "ii", "ans", "ens", "ana", "ica", "ila", "osa", "ata", "ensis", "oides", "ei", "ni", "lla"];
+    let latin = [
+        "us", "is", "ae", "um", "ii", "ans", "ens", "ana", "ica", "ila", "osa", "ata", "ensis", "oides", "ei", "ni",
+        "lla",
+    ];
     word.len() > 4 && !known(&word) && latin.iter().any(|e| word.ends_with(e))
 }
 
@@ -91,8 +94,9 @@ pub(super) fn find(text: &str, out: &mut Vec<Found>) {
         let head = before.trim_end_matches([' ', '*', '_', '-', '–']);
         let opens = head.is_empty() || head.ends_with(ENDS_SENTENCE) || before.ends_with('\n');
         let after: &str = rest.strip_prefix("'s").or(rest.strip_prefix("’s")).unwrap_or(rest);
-        let next_eponym = all.get(i + 1).is_some_and(|n| text[m.end()..n.start()] == *" " && eponym(text, n.end(), n.as_str()))
-            && !text[m.end()..].starts_with(", ");
+        let next_eponym =
+            all.get(i + 1).is_some_and(|n| text[m.end()..n.start()] == *" " && eponym(text, n.end(), n.as_str()))
+                && !text[m.end()..].starts_with(", ");
         let medicine = eponym(text, m.end(), m.as_str())
             || after.len() == rest.len() && fits(&DRUG_AFTER, rest)
             || fits(&DRUG_BEFORE, before)
@@ -143,9 +147,13 @@ fn grown(text: &str, all: &[regex::Match<'_>], i: usize) -> usize {
         }
         let initial = rest.strip_prefix(' ').is_some_and(|r| {
             let mut c = r.chars();
-            c.next().is_some_and(char::is_uppercase) && c.next() == Some('.') && c.next().is_none_or(|c| " ,".contains(c))
+            c.next().is_some_and(char::is_uppercase)
+                && c.next() == Some('.')
+                && c.next().is_none_or(|c| " ,".contains(c))
         });
-        let firm = ["LLP", "Ltd", "Inc", "plc", "PLC", "LLC", "GmbH"].iter().find(|f| rest.strip_prefix(' ').is_some_and(|r| r.starts_with(**f)));
+        let firm = ["LLP", "Ltd", "Inc", "plc", "PLC", "LLC", "GmbH"]
+            .iter()
+            .find(|f| rest.strip_prefix(' ').is_some_and(|r| r.starts_with(**f)));
         match (initial, firm) {
             (true, _) => return end + 3,
             (_, Some(f)) => return end + 1 + f.len(),

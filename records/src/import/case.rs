@@ -295,7 +295,8 @@ impl Case {
                 // Read as any other line of the note.
                 let read = Narrator::new(&self.demographics).tell(text, Section::Of(Category::Hpi));
                 let symptom = read.into_iter().find(|d| {
-                    d.polarity == Polarity::Present && !matches!(d.category, Category::Exam | Category::Test | Category::Demographic)
+                    d.polarity == Polarity::Present
+                        && !matches!(d.category, Category::Exam | Category::Test | Category::Demographic)
                 });
                 symptom.map_or_else(
                     || voice.sentence(&format!("I've had {}", article(&lower_first(&voice.first(text))))),

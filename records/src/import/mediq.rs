@@ -20,7 +20,8 @@ impl Importer for MediQ {
     fn import(&self, files: &[SourceFile]) -> ImportReport {
         let mut report = ImportReport::new(SOURCE.format);
         each_value(&mut report, files, |report, i, v| {
-            let id = v.get("id").map_or_else(|| format!("row {}", i + 1), |x| x.to_string().trim_matches('"').to_owned());
+            let id =
+                v.get("id").map_or_else(|| format!("row {}", i + 1), |x| x.to_string().trim_matches('"').to_owned());
             report.judge(id.clone(), one(v, &id));
         });
         report

@@ -96,7 +96,10 @@ fn initials(d: &Diagnosis) -> Vec<String> {
         }
         let words: Vec<String> = name
             .split(|c: char| !(c.is_alphanumeric() || c == '\'' || c == '’'))
-            .filter(|w| !w.is_empty() && !["of", "the", "and", "with", "in", "to", "by", "due", "a"].contains(&w.to_lowercase().as_str()))
+            .filter(|w| {
+                !w.is_empty()
+                    && !["of", "the", "and", "with", "in", "to", "by", "due", "a"].contains(&w.to_lowercase().as_str())
+            })
             .map(str::to_lowercase)
             .collect();
         if !(2..=6).contains(&words.len()) {
@@ -118,8 +121,51 @@ fn initials(d: &Diagnosis) -> Vec<String> {
 
 /// Beginnings of words that count as a word of their own in a short form.
 const JOINED: &[&str] = &[
-    "extra", "intra", "hyper", "hypo", "peri", "trans", "multi", "neuro", "cardio", "broncho", "electro", "gastro", "osteo",
-    "hepato", "endo", "epi", "fibro", "glomerulo", "immuno", "intero", "lympho", "myelo", "naso", "oesophago", "para", "poly",
-    "post", "pseudo", "retro", "sub", "supra", "thrombo", "uretero", "vaso", "cerebro", "cysto", "dermato", "encephalo", "haemo",
-    "hemo", "leuko", "micro", "macro", "non", "onycho", "sarco", "spondylo",
+    "extra",
+    "intra",
+    "hyper",
+    "hypo",
+    "peri",
+    "trans",
+    "multi",
+    "neuro",
+    "cardio",
+    "broncho",
+    "electro",
+    "gastro",
+    "osteo",
+    "hepato",
+    "endo",
+    "epi",
+    "fibro",
+    "glomerulo",
+    "immuno",
+    "intero",
+    "lympho",
+    "myelo",
+    "naso",
+    "oesophago",
+    "para",
+    "poly",
+    "post",
+    "pseudo",
+    "retro",
+    "sub",
+    "supra",
+    "thrombo",
+    "uretero",
+    "vaso",
+    "cerebro",
+    "cysto",
+    "dermato",
+    "encephalo",
+    "haemo",
+    "hemo",
+    "leuko",
+    "micro",
+    "macro",
+    "non",
+    "onycho",
+    "sarco",
+    "spondylo",
 ];

@@ -92,14 +92,15 @@ impl<'a> Medicines<'a> {
     }
 
     fn fits(&self, finding: &Finding, drug: &Drug, words: &str) -> bool {
-        let allergic = ALLERGIES.iter().any(|(id, names)| {
-            self.value(id) == Some(true) && names.iter().any(|n| drug.name.contains(n))
-        });
+        let allergic = ALLERGIES
+            .iter()
+            .any(|(id, names)| self.value(id) == Some(true) && names.iter().any(|n| drug.name.contains(n)));
         let told = self.told.contains(&drug.name);
         // A kind is denied, or another of it was told; the finding that is itself that kind stands for it.
         let clash = self.kinds(&drug.name).any(|f| {
             f.id != finding.id
-                && (self.told.contains(&f.id) || self.kb.finding_index(&f.id).and_then(|i| self.values.get(&i)) == Some(&false))
+                && (self.told.contains(&f.id)
+                    || self.kb.finding_index(&f.id).and_then(|i| self.values.get(&i)) == Some(&false))
         });
         let other = finding.category == Category::Medication && names_another(finding, &drug.name, words);
         !allergic && !told && !clash && !other

@@ -1,8 +1,8 @@
 //! Samples consistent patients from the knowledge base, without end, each a function of its seed.
 
+use super::KnowledgeBase;
 use super::network::{FindingIx, Person};
 use super::population::{BANDS, Population, presents_with};
-use super::KnowledgeBase;
 use super::writer::Writer;
 use crate::record::{PatientRecord, Sex};
 use crate::seed::{Draw, Purpose, Seed};

@@ -157,14 +157,7 @@ impl Writer<'_> {
     }
 
     /// OLDCARTS of the presenting complaint.
-    fn describe(
-        &mut self,
-        complaint: &Finding,
-        described: bool,
-        elapsed: Elapsed,
-        child: bool,
-        facts: &mut Vec<Fact>,
-    ) {
+    fn describe(&mut self, complaint: &Finding, described: bool, elapsed: Elapsed, child: bool, facts: &mut Vec<Fact>) {
         let c = self.person.condition;
         let ago = elapsed.words();
         let none = Vec::new();

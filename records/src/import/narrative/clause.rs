@@ -42,6 +42,13 @@ impl Narrator {
             let spoken = self.voice().first(&format!("{} the patient {}", caps[1].to_lowercase(), &caps[2]));
             return vec![self.file(&spoken, text, source, category, Polarity::Present, true)];
         }
+        if JUST_AGO.as_ref().is_some_and(|r| r.is_match(text)) {
+            let spoken = format!("it was {}", text.to_lowercase());
+            return vec![self.file(&spoken, text, source, category, Polarity::Present, true)];
+        }
+        if HEADING.as_ref().is_some_and(|r| r.is_match(text)) {
+            return Vec::new();
+        }
         if let Some(weeks) = WEEKS.as_ref().and_then(|r| r.captures(text)) {
             let spoken = format!("I'm {} weeks pregnant", &weeks[1]);
             return vec![self.file(&spoken, text, source, Category::Obstetric, Polarity::Present, false)];
@@ -105,7 +112,10 @@ impl Narrator {
             }
             let first = inner.split_whitespace().next().unwrap_or("");
             if first.ends_with("ing") && !SYMPTOM_INGS.contains(&first) {
-                let spoken = self.voice().first(&format!("the patient has been {rest}"));
+                // What happened once is remembered, not still going on.
+                let once = [" ago", " when ", " in 19", " in 20", " last "].iter().any(|w| inner.contains(w));
+                let lead = if once { "the patient remembers" } else { "the patient has been" };
+                let spoken = self.voice().first(&format!("{lead} {rest}"));
                 return vec![self.file(&spoken, text, source, category, Polarity::Present, true)];
             }
             return self.enumerated(&rest, source, category);
@@ -292,7 +302,11 @@ impl Narrator {
         let many = parts.len() > 1;
         let mut out = Vec::new();
         for p in &parts {
+            let p = p.strip_prefix("including ").or(p.strip_prefix("use of ")).unwrap_or(p);
             let lower = p.to_lowercase();
+            if HEADING.as_ref().is_some_and(|r| r.is_match(p)) {
+                continue;
+            }
             if let Some(negated) = lower.strip_prefix("no ").or(lower.strip_prefix("without ")) {
                 out.extend(self.denial(negated, p, category));
                 continue;
@@ -351,7 +365,13 @@ impl Narrator {
             Category::Family => {
                 let of = ["family history of ", "positive for ", "significant for ", "notable for ", "history of "];
                 let bare = of.iter().fold(noun.as_str(), |n, lead| n.strip_prefix(lead).unwrap_or(n));
-                format!("In my family there is {}", bare.replace(" in the father", " in my father").replace(" in the mother", " in my mother").replace(" in the maternal", " in my maternal").replace(" in the paternal", " in my paternal"))
+                format!(
+                    "In my family there is {}",
+                    bare.replace(" in the father", " in my father")
+                        .replace(" in the mother", " in my mother")
+                        .replace(" in the maternal", " in my maternal")
+                        .replace(" in the paternal", " in my paternal")
+                )
             }
             Category::Vaccination => format!("I've had the {noun} vaccine"),
             Category::Demographic => format!("I'm {noun}"),
@@ -385,6 +405,13 @@ impl Narrator {
         if let Some(weeks) = WEEKS.as_ref().and_then(|r| r.captures(noun)) {
             return Some(format!("I'm {} weeks pregnant", &weeks[1]));
         }
+        if let Some(when) = noun.strip_prefix("last menstrual period") {
+            return Some(format!("my last period was{}", when.trim_start_matches(':')));
+        }
+        let adverbs = ["now", "immediately", "then", "later", "afterwards", "initially", "subsequently", "lately"];
+        if adverbs.contains(&first) && (rest.contains("I ") || rest.contains("my ")) {
+            return Some(noun.to_owned());
+        }
         if first == "scheduled" {
             return Some(format!("I'm {noun}"));
         }
@@ -398,7 +425,8 @@ impl Narrator {
         let last = noun.split_whitespace().next_back().unwrap_or("");
         let states = "wheezy dizzy tired unwell sick breathless feverish sleepy anxious nauseous sweaty thirsty constipated faint shaky weak clammy restless irritable drowsy";
         if noun.split_whitespace().count() <= 3 && states.split(' ').any(|s| s == last) {
-            let degree = noun.replace("slight ", "slightly ").replace("mild ", "mildly ").replace("severe ", "severely ");
+            let degree =
+                noun.replace("slight ", "slightly ").replace("mild ", "mildly ").replace("severe ", "severely ");
             return Some(format!("I've been {degree}"));
         }
         let doing = first.ends_with("ing") && symptom && !SYMPTOM_INGS.contains(&first);
@@ -410,6 +438,13 @@ impl Narrator {
 static PREGNANCIES: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?i)^(?:a )?g(\d)\s?p\d+").ok());
 static AGO: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r"(?i)^((?:about |approximately )?(?:\d+|one|two|three|a few|several) (?:hour|day|week|month|year)s? ago),? ((?:developed|noticed|started|began|had|woke|felt|fell|went|took)\b.+)$").ok()
+});
+static JUST_AGO: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"(?i)^(?:about |approximately )?(?:\d+|one|two|three|four|five|six|a few|several) (?:hour|day|week|month|year)s? ago$").ok()
+});
+/// A head that a line was cut at: it says nothing by itself.
+static HEADING: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"(?i)^(?:(?:integumentary|constitutional|musculoskeletal|neurological|psychiatric|cardiovascular|respiratory|gastrointestinal|genitourinary|endocrine|skin|eyes|medical|surgical|social|family|female|male|surgical intervention|(?:gyna?ecologic(?:al)?|obstetric(?:al)?|medical|surgical|social|family) history|medications?|other|both|none):?)$").ok()
 });
 /// "at 35 weeks' gestation".
 static WEEKS: LazyLock<Option<Regex>> =

@@ -121,6 +121,7 @@ impl Narrator {
     fn deny(&self, item: &str, category: Category, family: bool, history: bool) -> (String, String) {
         let cut = [
             "no ",
+            "mention of ",
             "use of ",
             "any ",
             "other ",

@@ -86,7 +86,12 @@ impl Narrator {
              intermittent gradual sudden severe mild moderate localized localised generalised generalized \
              unilateral bilateral progressive persistent aching crampy occasional stable unchanged similar";
         // "Severe, recurrent hypoglycaemia": a quality of something that is named there is no sentence of its own.
-        let qualified = text.split_whitespace().count() > 2 && (lower.contains(" infection") || lower.contains("emia") || lower.contains("aemia") || lower.contains(" bleeding") || lower.contains(" disease"));
+        let qualified = text.split_whitespace().count() > 2
+            && (lower.contains(" infection")
+                || lower.contains("emia")
+                || lower.contains("aemia")
+                || lower.contains(" bleeding")
+                || lower.contains(" disease"));
         let patient_verbs = super::verbs::opens_line(&first);
         let people = "i he she the his her my it this that there these they when while after since because if in on at \
              over during for regarding ever despite of symptoms initially additionally recently today yesterday \

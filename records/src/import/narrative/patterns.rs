@@ -114,7 +114,8 @@ pub(super) fn recategorise(sentence: &str, given: Category) -> Category {
     match given {
         Category::Hpi | Category::Ros | Category::Pmh if is(&EXAM) && is(&DOSE_OR_VITAL) => Category::Exam,
         Category::Hpi | Category::Pmh if is(&TEST) && is(&RESULT) && !is(&HISTORY_CUE) => Category::Test,
-        Category::Hpi | Category::Pmh | Category::Social if is(&FAMILY) => Category::Family,
+        // "His mother says that he has no fever" is about him.
+        Category::Hpi | Category::Pmh | Category::Social if is(&FAMILY) && !is(&TOLD_BY) => Category::Family,
         Category::Hpi if is(&ALLERGY) => Category::Allergy,
         Category::Hpi if is(&HISTORY) => Category::Pmh,
         Category::Hpi if is(&SMOKES) && !sentence.to_lowercase().contains("pain") => Category::Social,
@@ -131,7 +132,10 @@ pub(super) fn recategorise(sentence: &str, given: Category) -> Category {
     }
 }
 
-pattern!(DOSE_OR_VITAL, r"(?i)\d+/\d+ ?mm ?hg|\d ?°|/min\b|\bbpm\b|on exam|examination (?:shows|reveals)|mmhg|\bkg/m|oriented to|and oriented|in no (?:acute|apparent) distress");
+pattern!(
+    DOSE_OR_VITAL,
+    r"(?i)\d+/\d+ ?mm ?hg|\d ?°|/min\b|\bbpm\b|on exam|examination (?:shows|reveals)|mmhg|\bkg/m|oriented to|and oriented|in no (?:acute|apparent) distress"
+);
 pattern!(
     RESULT,
     r"(?i)\b(show(?:s|ed)?|reveal(?:s|ed)?|demonstrat(?:es|ed|ing)|confirm(?:s|ed)?|elevated|normal|negative|positive|decreased|detected|identified|g/dl|mg/dl|/l)\b"

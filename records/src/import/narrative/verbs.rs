@@ -187,7 +187,7 @@ const BESIDE: &str = "is does denies notices mentions attributes rides manages e
     speaks tends watches checks climbs ambulates recalls moves stays turns stands sits rests lies hears rates";
 
 /// Further verbs that open a line with the patient left out.
-const OPENING: &str = "cannot tolerates occasionally socially resides performs seems";
+const OPENING: &str = "supports owns teaches studies helps drives remembers cannot tolerates occasionally socially resides performs seems";
 
 fn listed(list: &str, word: &str) -> bool {
     list.split(' ').any(|w| w == word)
@@ -202,4 +202,3 @@ pub(super) fn coordinates(word: &str) -> bool {
 pub(super) fn opens_line(word: &str) -> bool {
     listed(DAILY, word) || listed(OPENING, word)
 }
-
