@@ -10,6 +10,7 @@ mod fhir;
 mod mediq;
 mod medrbench;
 mod narrative;
+mod opening;
 mod phenopackets;
 mod primock57;
 mod tree;

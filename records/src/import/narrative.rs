@@ -12,6 +12,7 @@ mod fragment;
 pub(crate) mod lay;
 mod parent;
 mod patterns;
+mod predicate;
 pub(crate) mod topic;
 mod verbs;
 pub(crate) mod voice;
