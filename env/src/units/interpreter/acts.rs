@@ -27,7 +27,6 @@ pub(crate) fn of_clause(read: &Read<'_>, c: &Clause, asks: bool, out: &mut Vec<A
         };
         let fits = match kind {
             ActKind::Acknowledge => false,
-            ActKind::Inject => true,
             ActKind::Farewell => !c.question && farewell(read, c, f.from, f.to),
             ActKind::Consent | ActKind::InviteQuestions => c.question,
             ActKind::Greet => !asks,

@@ -334,7 +334,6 @@ fn cue(word: &str) -> Option<Entry> {
         "exam" => Entry::Exam,
         "intent" => Entry::Intent,
         "refer" => Entry::Refer,
-        "inject" => Entry::Act(ActKind::Inject),
         "bye" => Entry::Act(ActKind::Farewell),
         "greet" => Entry::Act(ActKind::Greet),
         "introduce" => Entry::Act(ActKind::Introduce),

@@ -12,6 +12,7 @@ use requests::{Asker, Heard};
 mod acts;
 mod diagnoses;
 mod formats;
+mod injection;
 mod lexicon;
 mod nearest;
 mod read;
@@ -74,9 +75,11 @@ impl Interpreter for EmbeddedInterpreter {
             u.requests.iter().filter(|r| r.kind != RequestKind::Unclear).map(|r| r.span).collect();
         u.requests
             .retain(|r| r.kind != RequestKind::Unclear || !placed.iter().any(|p| read.same_sentence(p.0, r.span.0)));
-        // Who is told to step out of role is asked nothing: no word of that sentence earns an answer.
-        let injected: Vec<u32> = u.acts.iter().filter(|a| a.kind == ActKind::Inject).map(|a| a.span.0).collect();
-        u.requests.retain(|r| !injected.iter().any(|at| read.same_sentence(*at, r.span.0)));
+        // Who is told to step out of role is asked nothing from there on: no word of it earns an answer.
+        if let Some(span) = injection::find(utterance) {
+            u.acts.push(Act { kind: ActKind::Inject, span });
+            u.requests.retain(|r| r.span.1 <= span.0);
+        }
         merge_alternatives(&mut u);
         for named in diagnoses::find(&read) {
             let kind = if named.committed { ActKind::Diagnose } else { ActKind::Consider };
