@@ -78,6 +78,7 @@ const ASPECTS: &str = include_str!("../../../data/lexicon/aspects.txt");
 const CATEGORIES: &str = include_str!("../../../data/lexicon/categories.txt");
 const TOPICS: &str = include_str!("../../../data/lexicon/topics.txt");
 const SITES: &str = include_str!("../../../data/lexicon/sites.txt");
+const TESTS: &str = include_str!("../../../data/lexicon/tests.txt");
 const OPEN: &str = include_str!("../../../data/lexicon/openq.txt");
 const FRAMES: &str = include_str!("../../../data/lexicon/frames.txt");
 const JARGON: &str = include_str!("../../../data/lexicon/jargon.txt");
@@ -264,6 +265,12 @@ impl Lexicon {
             let i = site_of(&mut self.sites, site);
             for p in phrases {
                 self.learn(p, Entry::Site(i), false);
+            }
+        }
+        for (test, phrases) in lines(TESTS) {
+            let i = site_of(&mut self.tests, test);
+            for p in phrases {
+                self.learn(p, Entry::Test(i), false);
             }
         }
         for (_, phrases) in lines(OPEN) {
