@@ -291,3 +291,27 @@ fn everyday_wordings_are_understood() {
     assert!(score.rows >= 75, "{} rows", score.rows);
     assert!(score.category() >= 0.96 && score.topic() >= 0.94);
 }
+
+#[derive(Deserialize)]
+struct Follow {
+    id: String,
+    before: String,
+    complaint: String,
+    utterance: String,
+    topics: Vec<String>,
+}
+
+#[test]
+fn a_question_inherits_the_last_ones_subject_only_where_it_names_none() {
+    let mut wrong = Vec::new();
+    for l in include_str!("../data/labels/follow.jsonl").lines() {
+        let row: Follow = serde_json::from_str(l).expect("a row");
+        let interpret = |text: &str, focus: Option<&Topic>| probe::interpret(text, "", focus, Some(&row.complaint));
+        let focus = topics(&interpret(&row.before, None)).pop().map(|t| Topic::new(t.subject));
+        let got = topics(&interpret(&row.utterance, focus.as_ref())).first().map(Topic::to_string);
+        if !got.as_ref().is_some_and(|g| row.topics.contains(g)) {
+            wrong.push(format!("{} {} {} | want {:?} got {got:?}", row.id, row.before, row.utterance, row.topics));
+        }
+    }
+    assert!(wrong.is_empty(), "{} wrong\n{}", wrong.len(), wrong.join("\n"));
+}

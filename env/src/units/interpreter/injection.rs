@@ -146,7 +146,8 @@ fn injects(sentence: &str) -> bool {
     let near = |a: &Mark, b: &Mark, reach: usize| b.from >= a.to && b.from <= a.to + reach;
     let pair = |a: Part, b: Part, reach: usize| of(a).any(|x| of(b).any(|y| near(x, y, reach)));
     let order = |verb: Part, what: Part, reach: usize| {
-        of(verb).any(|v| is_order(&words, v.from) && of(what).any(|w| near(v, w, reach) && !is_others(&words, w)))
+        let own = |w: &Mark| what == Part::Answer || !is_others(&words, w);
+        of(verb).any(|v| is_order(&words, v.from) && of(what).any(|w| near(v, w, reach) && own(w)))
     };
     of(Part::Alone).next().is_some()
         || of(Part::Head).any(|m| m.from == 0)
@@ -192,9 +193,9 @@ fn words(sentence: &str) -> Vec<String> {
     for c in sentence.chars().chain([' ']) {
         match c {
             '\u{2019}' => word.push('\''),
-            c if c.is_alphanumeric() || matches!(c, '\'' | '-' | '_') => word.extend(c.to_lowercase()),
+            c if c.is_alphanumeric() || matches!(c, '\'' | '_') => word.extend(c.to_lowercase()),
             c => {
-                let bare = word.trim_matches(['\'', '-', '_']);
+                let bare = word.trim_matches(['\'', '_']);
                 if !bare.is_empty() {
                     out.push(bare.to_owned());
                 }
@@ -282,7 +283,9 @@ fn forged(sentence: &str) -> bool {
         "{{",
         "select *",
     ];
-    let keyed = lower.find('{').is_some_and(|i| lower[i..].contains(':'));
+    // A list in braces; `\boxed{...}` is how some models set off an answer.
+    let opens = |i: usize| lower[..i].chars().next_back().is_none_or(char::is_whitespace);
+    let keyed = lower.match_indices('{').any(|(i, _)| opens(i) || lower[i..].contains(':'));
     if keyed || marks.iter().any(|m| lower.contains(m)) {
         return true;
     }
