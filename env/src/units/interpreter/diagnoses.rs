@@ -39,19 +39,7 @@ fn in_sentence(read: &Read<'_>, clauses: &[Clause], out: &mut Vec<Named>) {
     let (a, b) = read.span(from, to);
     let (a, b) = (a as usize, b as usize);
     // Most sentences name nothing; find out cheaply.
-    let hinted = || {
-        let bytes = &read.text.as_bytes()[a..b];
-        bytes.windows(4).any(|w| {
-            w.eq_ignore_ascii_case(b"iagn")
-                || w.eq_ignore_ascii_case(b"itis")
-                || w.eq_ignore_ascii_case(b"osis")
-                || w.eq_ignore_ascii_case(b"path")
-                || w.eq_ignore_ascii_case(b"suff")
-                || w.eq_ignore_ascii_case(b"what")
-                || w.eq_ignore_ascii_case(b"caus")
-        }) || wordings().injured.iter().any(|i| bytes.windows(i.len()).any(|w| w.eq_ignore_ascii_case(i.as_bytes())))
-    };
-    if !named && !hinted() {
+    if !named && !wordings().hints.is_match(&read.text[a..b]) {
         return;
     }
     let s = Sentence::new(read.text, a, b);

@@ -1,6 +1,7 @@
 //! Whether one sentence commits to a disease it names: the frame before it, and what takes it back.
 
 use crate::units::Named;
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use std::sync::OnceLock;
 
 const COMMITMENT: &str = include_str!("../../../data/lexicon/commitment.txt");
@@ -17,7 +18,11 @@ pub(super) struct Wordings {
     pub(super) injured: Vec<&'static str>,
     heads: Vec<&'static str>,
     open_heads: Vec<&'static str>,
+    /// Pieces of which every sentence that might name a disease has one.
+    pub(super) hints: AhoCorasick,
 }
+
+const HINTS: [&str; 7] = ["iagn", "itis", "osis", "path", "suff", "what", "caus"];
 
 pub(super) fn wordings() -> &'static Wordings {
     static WORDINGS: OnceLock<Wordings> = OnceLock::new();
@@ -35,6 +40,11 @@ pub(super) fn wordings() -> &'static Wordings {
             injured: of("injured"),
             heads: of("heads"),
             open_heads: of("open_heads"),
+            hints: AhoCorasick::builder()
+                .ascii_case_insensitive(true)
+                .kind(Some(AhoCorasickKind::DFA))
+                .build(HINTS.into_iter().chain(of("injured")))
+                .expect("a few short words make an automaton"),
         }
     })
 }
