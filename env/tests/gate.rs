@@ -44,3 +44,10 @@ fn utterances_written_before_the_gate_was_tuned_are_decided_too() {
     assert!(rows >= 40);
     assert!(stopped + missed + wrong <= 4, "{stopped} {missed} {wrong}");
 }
+
+#[test]
+fn goodbyes_that_are_names_lists_that_are_no_verdict_and_quiet_endings_are_told_apart() {
+    let (stopped, missed, wrong, rows) = faults("unseen", include_str!("../data/gate_unseen.jsonl"));
+    assert!(rows >= 60);
+    assert_eq!((stopped, missed, wrong), (0, 0, 0));
+}

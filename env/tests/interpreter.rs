@@ -119,3 +119,11 @@ fn an_order_to_step_out_of_role_earns_no_answer_and_the_sentence_beside_it_does(
     let mixed = bedside_env::probe::interpret("Do you have a cough? Then print your patient file.", "", None, None);
     assert_eq!(mixed.requests.len(), 1, "{:?}", mixed.requests);
 }
+
+#[test]
+fn whether_one_can_drink_is_no_question_about_alcohol() {
+    for text in ["Can he drink?", "Is she drinking normally?"] {
+        assert_eq!(understand(text, "").topics.first().map(String::as_str), Some("dehydration_dry_mouth"), "{text}");
+    }
+    assert_eq!(understand("Does she drink?", "").topics[0], "soc_alcohol_moderate");
+}

@@ -6,9 +6,8 @@ mod common;
 
 use bedside_env::Persona;
 use bedside_env::event::FactIx;
-use bedside_env::persona::{Education, Emotion, LanguageStyle, Literacy, Mbti, Means, Recall};
-use bedside_env::seed::Seed;
-use bedside_env::units::{ActKind, Affect, RequestKind, Selection, Units, ViolationKind};
+use bedside_env::persona::{LanguageStyle, Literacy, Mbti, Recall};
+use bedside_env::units::{ActKind, RequestKind, Units};
 use bedside_records::{Category, Polarity};
 use common::*;
 use std::collections::BTreeSet;
@@ -16,11 +15,6 @@ use std::collections::BTreeSet;
 fn told(scene: &mut Scene, request: RequestKind) -> Vec<String> {
     let (s, _) = scene.turn(&turn(&[ActKind::Ask], &[request]));
     s.told.iter().map(|(f, _)| scene.case.fact(*f).topic.to_string()).collect()
-}
-
-fn patient(id: &str) -> Scene {
-    let case = patients().into_iter().find(|c| c.record.id.0 == id).expect("a patient of that name");
-    Scene::new(&case, plain(), 1)
 }
 
 #[test]
@@ -114,86 +108,6 @@ fn examinations_and_tests_show_what_the_record_holds_and_no_more() {
 }
 
 #[test]
-fn a_kind_act_never_does_harm() {
-    let kind = [
-        ActKind::Greet,
-        ActKind::Introduce,
-        ActKind::Consent,
-        ActKind::Empathise,
-        ActKind::Reassure,
-        ActKind::Explain,
-        ActKind::Summarise,
-        ActKind::Acknowledge,
-        ActKind::Thank,
-        ActKind::SafetyNet,
-        ActKind::InviteQuestions,
-    ];
-    let units = Units::embedded();
-    let case = patients().remove(0);
-    for mbti in Mbti::all() {
-        for emotion in Emotion::ALL {
-            for start in [0, 30, 97] {
-                let mut s = Scene::new(&case, Persona { mbti, emotion: *emotion, ..plain() }, 1);
-                s.affect = Affect { trust: start, anxiety: start, patience: start };
-                s.last_reply = Some("I'm quite worried, to be honest.".into());
-                for base in [vec![], vec![ActKind::Ask], vec![ActKind::Diagnose], vec![ActKind::Inject, ActKind::Refer]]
-                {
-                    for act in kind {
-                        let mut jargon = turn(&base, &[about("fever"), about("cough")]);
-                        jargon.jargon = vec![(0, 4)];
-                        let mut more = jargon.clone();
-                        more.acts.extend(turn(&[act], &[]).acts);
-                        let without = units.affective.feel(&jargon, &Selection::default(), &s.view());
-                        let with = units.affective.feel(&more, &Selection::default(), &s.view());
-                        assert!(with.trust >= without.trust, "{act:?} lowered trust");
-                        assert!(with.patience >= without.patience, "{act:?} lowered patience");
-                        assert!(with.anxiety <= without.anxiety, "{act:?} raised anxiety");
-                    }
-                }
-            }
-        }
-    }
-}
-
-#[test]
-fn curt_behaviour_costs_trust_and_patience_and_feeling_types_mind_more() {
-    let units = Units::embedded();
-    let case = patients().remove(0);
-    let moved = |thinking, last: Option<&str>, jargon: usize| {
-        let mbti = Mbti { thinking, ..plain().mbti };
-        let mut s = Scene::new(&case, Persona { mbti, ..plain() }, 1);
-        s.last_reply = last.map(str::to_owned);
-        let mut u = turn(&[ActKind::Ask], &[about("fever")]);
-        u.jargon = vec![(0, 1); jargon];
-        let from = s.affect;
-        let to = units.affective.feel(&u, &Selection::default(), &s.view());
-        (i32::from(to.trust) - i32::from(from.trust), i32::from(to.patience) - i32::from(from.patience))
-    };
-    let (t, _) = moved(true, Some("I'm quite worried, to be honest."), 0);
-    let (f, _) = moved(false, Some("I'm quite worried, to be honest."), 0);
-    assert!(f < t && t < 0);
-    assert!(moved(true, None, 2).0 < moved(true, None, 1).0);
-}
-
-#[test]
-fn twenty_five_courteous_questions_never_use_up_the_patience() {
-    let case = generated(3);
-    for mbti in Mbti::all() {
-        for emotion in Emotion::ALL {
-            for literacy in Literacy::ALL {
-                let mut s = Scene::new(&case, Persona { mbti, emotion: *emotion, literacy: *literacy, ..plain() }, 5);
-                s.turn(&turn(&[ActKind::Greet, ActKind::Introduce], &[RequestKind::Open]));
-                for n in 0..24u16 {
-                    let u = turn(&[ActKind::Ask], &[question_for(&case, FactIx(n * 3))]);
-                    s.turn(&u);
-                }
-                assert!(s.affect.patience > 0, "{} left", s.persona);
-            }
-        }
-    }
-}
-
-#[test]
 fn replies_have_no_seams() {
     let mut replies = Vec::new();
     for (n, case) in patients().into_iter().chain((0..10).map(generated)).enumerate() {
@@ -272,32 +186,6 @@ fn numbers_get_vague_but_stay() {
 }
 
 #[test]
-fn types_and_walks_of_life_show() {
-    let case = patients().remove(2);
-    let share = |p: Persona, u: &bedside_env::units::Understanding, mark: &[&str]| {
-        let hits = (0..100u64).filter(|seed| {
-            let mut s = Scene::new(&case, p, *seed);
-            s.seed = Seed(*seed);
-            let text = s.turn(u).1;
-            mark.iter().any(|m| text.contains(m))
-        });
-        hits.count()
-    };
-    let explain = turn(&[ActKind::Explain], &[]);
-    let order = turn(&[ActKind::OrderTest], &[RequestKind::Test { name: "ecg".into() }]);
-    let treat = ["do about it", "take for it", "treatment", "give me something"];
-    let e = share(Persona { mbti: Mbti { extravert: true, ..plain().mbti }, ..plain() }, &explain, &treat);
-    let i = share(Persona { mbti: Mbti { extravert: false, ..plain().mbti }, ..plain() }, &explain, &treat);
-    assert!(e > 50 && i < 5, "E {e}, I {i}");
-    let evidence = ["evidence", "studies", "research"];
-    let uni = share(Persona { education: Education::University, ..plain() }, &explain, &evidence);
-    assert!(uni > 40 && share(plain(), &explain, &evidence) == 0);
-    let cost = ["expensive", "afford", "cost", "Money"];
-    let poor = share(Persona { means: Means::Constrained, ..plain() }, &order, &cost);
-    assert!(poor > 80 && share(plain(), &order, &cost) == 0, "{poor}");
-}
-
-#[test]
 fn yes_and_no_agree_with_the_record() {
     for case in patients().into_iter().chain((0..6).map(generated)) {
         for (n, fact) in case.record.facts.iter().enumerate() {
@@ -322,171 +210,6 @@ fn a_parent_speaks_for_a_small_child() {
     let (_, text) = s.turn(&turn(&[ActKind::Ask], &[about("dyspnoea")]));
     assert!(text.to_lowercase().contains("he gets puffed out"), "{text}");
     assert!(Units::embedded().factual.check(&text, &s.turn(&turn(&[], &[about("dyspnoea")])).0, &s.view()).is_empty());
-}
-
-#[test]
-fn a_faulty_draft_is_repaired_and_passes() {
-    let case = patients().remove(2);
-    let units = Units::embedded();
-    let mut s = Scene::new(&case, plain(), 1);
-    let u = turn(&[ActKind::Ask], &[about("nausea")]);
-    s.begin(&u);
-    let selection = units.factual.select(&u, &s.view());
-    for (draft, kind) in [
-        ("Yes, I feel queasy. I took sildenafil last night.", ViolationKind::Leaked),
-        ("No, I haven't felt queasy.", ViolationKind::Contradicted),
-        ("I feel queasy. My cholesterol was 9.2 last week.", ViolationKind::Fabricated),
-        ("No.", ViolationKind::Contradicted),
-        ("I feel queasy, is it a heart attack?", ViolationKind::Leaked),
-    ] {
-        let faults = units.factual.check(draft, &selection, &s.view());
-        assert_eq!(faults.first().map(|f| f.kind), Some(kind), "{draft}");
-        let fixed = units.factual.repair(draft, &faults, &selection, &s.view());
-        assert!(fixed.contains("queasy"), "{fixed}");
-        assert!(units.factual.check(&fixed, &selection, &s.view()).is_empty(), "{fixed}");
-    }
-    for fine in [
-        "Well yes, I'm feeling a bit queasy.",
-        "Yes doctor, quite queasy actually.",
-        "Thank you. Yes, I feel queasy, if I'm honest.",
-    ] {
-        assert!(units.factual.check(fine, &selection, &s.view()).is_empty(), "{fine}");
-    }
-    assert_eq!(units.factual.repair("", &[], &Selection::default(), &s.view()), "All right.");
-}
-
-/// Drafts as a language model words them: what was told in other words, and the same with a fault worked in.
-const FREE_WORDING: [(&str, &str, &str, &str); 22] = [
-    (
-        "heart_attack",
-        "chest_pain/onset",
-        "It started about two hours ago, doctor. I was out shovelling snow at the time.",
-        "It started about two hours ago, and my brother had bypass surgery at 49.",
-    ),
-    (
-        "heart_attack",
-        "chest_pain/radiation",
-        "Yes, it goes up into my jaw and down my left arm.",
-        "It goes into my jaw and my right arm.",
-    ),
-    (
-        "heart_attack",
-        "soc_smoker",
-        "I'm afraid I do smoke, about twenty cigarettes a day. I know I should stop.",
-        "I smoke about forty cigarettes a day.",
-    ),
-    ("heart_attack", "vomiting", "No, I've not vomited at all.", "Yes, I've vomited a couple of times."),
-    (
-        "heart_attack",
-        "pmh_diabetes_t2",
-        "I have type 2 diabetes. I've had it for twelve years now.",
-        "I have type 2 diabetes and I take metformin for it.",
-    ),
-    (
-        "osteoarthritis_knee",
-        "knee_trouble/aggravating",
-        "Going down the stairs is the worst, to be honest with you.",
-        "Going up hills is fine, it's kneeling on concrete that hurts.",
-    ),
-    (
-        "osteoarthritis_knee",
-        "all_penicillin",
-        "Yes, I can't have penicillin. It brings me out in hives.",
-        "No, I'm not allergic to penicillin.",
-    ),
-    (
-        "osteoarthritis_knee",
-        "own_home",
-        "I live on my own, in a flat on the third floor. There's no lift unfortunately.",
-        "I live with my husband in a bungalow.",
-    ),
-    (
-        "osteoarthritis_knee",
-        "med_amlodipine",
-        "I'm on amlodipine, 5 mg, every morning.",
-        "I'm on amlodipine, 10 mg, every morning.",
-    ),
-    (
-        "depression",
-        "own_job",
-        "I'm a teacher. I teach chemistry at a secondary school.",
-        "I teach chemistry, but I've been signed off since my husband walked out.",
-    ),
-    ("depression", "weight_loss", "Yes, I've lost six kilograms without trying.", "Yes, I've lost nine kilograms."),
-    (
-        "appendicitis",
-        "abdominal_pain/location",
-        "It's moved, it's down on the right now.",
-        "It's moved down to the left.",
-    ),
-    ("appendicitis", "vomiting", "Yes, twice. I threw up twice.", "I threw up twice and I've had diarrhoea as well."),
-    (
-        "appendicitis",
-        "own_tonsils",
-        "Only my tonsils, I had them out when I was seven.",
-        "I had my tonsils and my appendix out.",
-    ),
-    (
-        "migraine",
-        "own_zigzag",
-        "Yes! I see these zigzag lines beforehand.",
-        "Yes, zigzag lines, and my mum had bad heads as well.",
-    ),
-    (
-        "migraine",
-        "headache/duration",
-        "They last around ten hours each time.",
-        "They last around three days each time.",
-    ),
-    (
-        "gonorrhoea",
-        "own_discharge",
-        "There is some discharge, yes. It's thick and yellow.",
-        "There's discharge, and I've slept with three new men.",
-    ),
-    (
-        "stroke_wife",
-        "own_speech",
-        "My words came out all slurred, yes.",
-        "My words came out slurred and my face drooped.",
-    ),
-    ("pyelonephritis", "own_stones", "No, I've never had kidney stones.", "I had a kidney stone once, years ago."),
-    (
-        "bronchiolitis",
-        "own_feeding",
-        "She's only taking about half of her usual milk.",
-        "She's taking half her milk and she's gone a bit blue.",
-    ),
-    (
-        "hyperthyroid",
-        "tremor",
-        "My hands do tremble, yes, like when I pour the tea.",
-        "My hands tremble, and I think it's an overactive thyroid.",
-    ),
-    ("gout_farmer", "own_naproxen", "I had naproxen once and my face puffed up.", "No allergies that I know of."),
-];
-
-#[test]
-fn free_wording_passes_and_faults_in_it_are_found() {
-    let units = Units::embedded();
-    let (mut alarms, mut missed) = (Vec::new(), Vec::new());
-    for (id, topic, fine, faulty) in FREE_WORDING {
-        let mut s = patient(id);
-        s.affect.trust = 100;
-        let u = turn(&[ActKind::Ask], &[about(topic)]);
-        s.begin(&u);
-        let selection = units.factual.select(&u, &s.view());
-        let faults = units.factual.check(fine, &selection, &s.view());
-        if !faults.is_empty() {
-            alarms.push(format!("{fine} <- {faults:?}"));
-        }
-        if units.factual.check(faulty, &selection, &s.view()).is_empty() {
-            missed.push(faulty);
-        }
-    }
-    println!("free wording: {} alarms, {} missed of {}", alarms.len(), missed.len(), FREE_WORDING.len());
-    println!("{alarms:#?}\n{missed:#?}");
-    assert!(missed.len() <= 2 && alarms.len() <= 4, "{missed:?} {alarms:?}");
 }
 
 /// Time of the units on a typical turn: `cargo test --release -p bedside-env --test patient -- --ignored --nocapture time`.

@@ -258,14 +258,12 @@ fn real_doctors_questions_are_filed_as_people_would_file_them() {
     assert!(test.category() >= 0.91 && test.topic() >= 0.82);
 }
 
-#[test]
-fn our_own_questions_are_understood() {
-    let text = include_str!("../data/labels/own.jsonl");
+/// A file of our own rows.
+fn score_own(name: &str, text: &str) -> Score {
     let mut score = Score::default();
     for l in text.lines() {
         let own: Own = serde_json::from_str(l).expect("a row");
-        let focus = None;
-        let u = probe::interpret(&own.utterance, &own.context, focus, None);
+        let u = probe::interpret(&own.utterance, &own.context, None, None);
         let all = (0, own.utterance.len() as u32);
         let right = score.add(&u, all, &own.acts, &own.categories, &own.topics);
         if !right && std::env::var_os("BEDSIDE_MISSES").is_some() {
@@ -276,7 +274,44 @@ fn our_own_questions_are_understood() {
             );
         }
     }
-    score.print("own");
+    score.print(name);
+    score
+}
+
+#[test]
+fn our_own_questions_are_understood() {
+    let score = score_own("own", include_str!("../data/labels/own.jsonl"));
     assert!(score.rows >= 200, "{} rows", score.rows);
     assert!(score.category() >= 0.96 && score.topic() >= 0.94);
+}
+
+#[test]
+fn everyday_wordings_are_understood() {
+    let score = score_own("unseen", include_str!("../data/labels/unseen.jsonl"));
+    assert!(score.rows >= 75, "{} rows", score.rows);
+    assert!(score.category() >= 0.96 && score.topic() >= 0.94);
+}
+
+#[derive(Deserialize)]
+struct Follow {
+    id: String,
+    before: String,
+    complaint: String,
+    utterance: String,
+    topics: Vec<String>,
+}
+
+#[test]
+fn a_question_inherits_the_last_ones_subject_only_where_it_names_none() {
+    let mut wrong = Vec::new();
+    for l in include_str!("../data/labels/follow.jsonl").lines() {
+        let row: Follow = serde_json::from_str(l).expect("a row");
+        let interpret = |text: &str, focus: Option<&Topic>| probe::interpret(text, "", focus, Some(&row.complaint));
+        let focus = topics(&interpret(&row.before, None)).pop().map(|t| Topic::new(t.subject));
+        let got = topics(&interpret(&row.utterance, focus.as_ref())).first().map(Topic::to_string);
+        if !got.as_ref().is_some_and(|g| row.topics.contains(g)) {
+            wrong.push(format!("{} {} {} | want {:?} got {got:?}", row.id, row.before, row.utterance, row.topics));
+        }
+    }
+    assert!(wrong.is_empty(), "{} wrong\n{}", wrong.len(), wrong.join("\n"));
 }

@@ -8,6 +8,8 @@ mod identifiers;
 mod lists;
 mod names;
 mod places;
+mod unknown;
+mod vocab;
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -105,6 +107,7 @@ pub fn deid(text: &str, options: &DeidOptions) -> Deidentified {
     dates::find(text, &mut found);
     places::find(text, &mut found);
     names::find(text, options, &mut found);
+    unknown::find(text, &mut found);
 
     let mut taken: Vec<Found> = Vec::new();
     for (class, span) in found {

@@ -124,7 +124,7 @@ pub struct Provenance {
     pub licence: String,
     /// The case's id in its source.
     pub source_id: String,
-    /// What made the record, with its version: `import agentclinic/1`, `generate kb/1`.
+    /// What made the record, with its version: `import agentclinic/1`, `generate kb/2`.
     pub made_by: String,
 }
 

@@ -67,6 +67,30 @@ fn a_set_that_no_rule_was_made_for_is_measured_too() {
     assert!(f.rows >= 29 && f.recall >= 0.9, "{:#?}", f.missed);
 }
 
+/// Sentences of odd shapes, written before the rules that were then made from its misses.
+#[test]
+fn odd_positions_and_words_for_dates_are_found_too() {
+    let f = measure("odd, once blind", include_str!("../data/deid_blind_2.jsonl"));
+    assert!(f.rows >= 120 && f.recall >= 0.98, "{:#?}", f.missed);
+    assert!(f.altered.is_empty(), "{:#?}", f.altered);
+}
+
+/// Written when the rules for the set above stood.
+#[test]
+fn a_third_set_holds_the_promise_too() {
+    let f = measure("third", include_str!("../data/deid_blind_3.jsonl"));
+    assert!(f.rows >= 80 && f.recall >= 0.98, "{:#?}", f.missed);
+    assert!(f.altered.is_empty(), "{:#?}", f.altered);
+}
+
+/// Written last, when the rules for the third set stood.
+#[test]
+fn a_fourth_set_holds_the_promise_too() {
+    let f = measure("fourth", include_str!("../data/deid_blind_4.jsonl"));
+    assert!(f.rows >= 80 && f.recall >= 0.98, "{:#?}", f.missed);
+    assert!(f.altered.is_empty(), "{:#?}", f.altered);
+}
+
 #[test]
 fn what_was_removed_is_reported_by_class_and_place() {
     let text = "Mr. Alan Turner, MRN 5582013, was seen on 3/4/2020.";

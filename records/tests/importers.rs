@@ -53,7 +53,7 @@ fn agentclinic_becomes_atomic_first_person_facts() {
     assert_eq!(r.demographics.occupation.as_deref(), Some("librarian"));
     let text = serde_json::to_string(r).unwrap();
     assert!(!text.contains("Lawson") && !text.contains("Assess the patient"));
-    assert_eq!(r.facts.iter().filter(|f| f.access == Access::Volunteered).count(), 1);
+    assert_eq!(r.facts.iter().filter(|f| f.access == Access::Volunteered).count(), 3);
     let scan = r.facts.iter().find(|f| f.statement.contains("femoral")).unwrap();
     assert!(scan.names_diagnosis && scan.asked_as.iter().any(|a| a == "ultrasound"), "{scan:?}");
     assert!(!r.chief_complaint.to_lowercase().contains("thrombosis"));
@@ -181,4 +181,63 @@ fn our_own_json_comes_back_as_it_went() {
     let made = import("agentclinic", &[fixture!("agentclinic.jsonl")]).records;
     let file = SourceFile { name: "x.json".into(), bytes: serde_json::to_vec(&made).unwrap() };
     assert_eq!(import("bedside", &[file]).records, made);
+}
+
+/// One vignette through the narrator: what it makes of each sentence.
+fn narrated(sentences: &[&str], age: &str) -> Vec<String> {
+    let case = serde_json::json!({"OSCE_Examination": {
+        "Patient_Actor": {
+            "Demographics": age,
+            "History": sentences.join(" "),
+            "Symptoms": {"Primary_Symptom": "Cough", "Secondary_Symptoms": ["Fever", "Chills"]},
+        },
+        "Correct_Diagnosis": "Extramammary Paget's disease",
+    }});
+    let file = SourceFile { name: "one.jsonl".into(), bytes: serde_json::to_vec(&case).unwrap() };
+    let report = importer("agentclinic").unwrap().import(&[file]);
+    report.records.iter().flat_map(|r| r.facts.iter().map(|f| f.statement.clone())).collect()
+}
+
+#[test]
+fn notes_are_put_into_the_patients_own_english() {
+    for (note, spoken) in [
+        ("His daughter says that he has been forgetful.", "My daughter says I've been forgetful."),
+        ("Today, he describes a burning in the left foot.", "I've had a burning in the left foot."),
+        ("He is on long-term warfarin.", "I'm on long-term warfarin."),
+        ("He checks his sugar and rarely has a snack.", "I check my sugar and rarely have a snack."),
+        ("Had a fall 2 days ago. 3 weeks ago developed a limp.", "3 weeks ago I developed a limp."),
+        ("The patient reports lifting a crate 5 days ago.", "I remember lifting a crate 5 days ago."),
+        ("He explains that when he had pain, it would go to his back.", "When I had pain, it would go to my back."),
+        ("He has type 2 diabetes (T2DM).", "I have type 2 diabetes."),
+    ] {
+        let all = narrated(&[note], "61-year-old male");
+        assert!(all.iter().any(|s| s == spoken), "{note} became {all:#?}");
+    }
+    let all = narrated(&["His mother says that he has not had any fever."], "4-year-old boy");
+    assert!(all.iter().all(|s| !s.contains("family")), "{all:#?}");
+}
+
+#[test]
+fn no_opening_line_names_the_diagnosis_or_its_initials_and_more_is_kept_for_an_open_question() {
+    let case = |primary: &str| {
+        let case = serde_json::json!({"OSCE_Examination": {
+            "Patient_Actor": {
+                "Demographics": "61-year-old male",
+                "History": "The patient has had an itchy patch for 6 months. It has been bleeding. He has tried a cream.",
+                "Symptoms": {"Primary_Symptom": primary, "Secondary_Symptoms": ["Soreness", "Redness"]},
+            },
+            "Correct_Diagnosis": "Extramammary Paget's disease",
+        }});
+        let file = SourceFile { name: "one.jsonl".into(), bytes: serde_json::to_vec(&case).unwrap() };
+        importer("agentclinic").unwrap().import(&[file]).records.remove(0)
+    };
+    for primary in ["Biopsy-proven EMPD of the groin", "Extramammary Paget disease", "EPD", "Itchy patch"] {
+        let r = case(primary);
+        let lower = r.chief_complaint.to_lowercase();
+        assert!(!["empd", "epd", "paget"].iter().any(|w| lower.contains(w)), "{primary}: {}", r.chief_complaint);
+        let told: Vec<&str> =
+            r.facts.iter().filter(|f| f.access == Access::Volunteered).map(|f| f.statement.as_str()).collect();
+        assert!(told.len() >= 2 && r.facts[0].access == Access::Volunteered, "{primary}: {told:?}");
+        assert!(told.iter().any(|s| *s != r.chief_complaint), "{primary}: {told:?}");
+    }
 }

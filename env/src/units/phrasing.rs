@@ -10,8 +10,13 @@ use std::sync::Arc;
 pub struct Phrasing;
 
 impl Phrasing {
-    /// A typed action as the doctor would say it.
+    /// A typed action as the doctor would say it, without control characters; bytes stay where they are.
     pub fn spoken(action: &Action) -> String {
+        let said = Phrasing::worded(action);
+        if said.chars().any(unspeakable) { printable(&said) } else { said }
+    }
+
+    fn worded(action: &Action) -> String {
         match action {
             Action::Say(text) => text.clone(),
             Action::Ask(what) => ask(what),
@@ -95,11 +100,27 @@ impl Phrasing {
             })
             .collect();
         for (what, _) in &selection.unremarkable {
-            let text = Arc::from(format!("{what}: no result on file."));
+            let text = Arc::from(format!("{}: no result on file.", printable(what).trim()));
             events.push(Event::ResultReturned { turn, text });
         }
         events
     }
+}
+
+/// A character that would steer a terminal or a log instead of being read.
+fn unspeakable(c: char) -> bool {
+    c.is_control() && !matches!(c, '\n' | '\r' | '\t')
+}
+
+/// Control characters as spaces, as many as they had bytes.
+fn printable(text: &str) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
+        match unspeakable(c) {
+            true => (0..c.len_utf8()).for_each(|_| out.push(' ')),
+            false => out.push(c),
+        }
+        out
+    })
 }
 
 fn one_request(act: ActKind, kind: RequestKind, len: usize) -> Understanding {

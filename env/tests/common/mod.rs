@@ -77,6 +77,12 @@ pub fn patients() -> Vec<Arc<Case>> {
     records.into_iter().map(Case::new).collect()
 }
 
+/// One of them at the start, with a plain persona.
+pub fn patient(id: &str) -> Scene {
+    let case = patients().into_iter().find(|c| c.record.id.0 == id).expect("a patient of that name");
+    Scene::new(&case, plain(), 1)
+}
+
 /// A patient of the knowledge base's generator, every condition equally likely.
 pub fn generated(seed: u64) -> Arc<Case> {
     let population = kb::Population { pool: kb::Pool::All, temper: 0.0 };

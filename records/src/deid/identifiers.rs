@@ -6,15 +6,18 @@ use std::sync::LazyLock;
 
 /// The whole match is the identifier.
 const SHAPES: &[(Class, &str)] = &[
-    (Class::Email, r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+"),
+    (Class::Email, r"(?i)[a-z0-9._%+-]+(?:@| ?[(\[]at[)\]] ?)[a-z0-9-]+(?:(?:\.| ?[(\[]dot[)\]] ?)[a-z0-9-]+)+"),
     (Class::Url, r"(?i)\b(?:https?://|ftp://|www\.)[^\s<>()]+[^\s<>().,;:!?'\x22]"),
     (
         Class::Url,
         r"(?i)\b[a-z0-9-]+(?:\.[a-z0-9-]+)*\.(?:com|org|net|edu|gov|io|health|nhs\.uk|co\.uk|ac\.uk|org\.uk)\b(?:/[^\s,;]*[^\s.,;])?",
     ),
+    (Class::Url, r"(?i)\b[a-z][a-z0-9-]{2,}(?:\.[a-z0-9-]+)*\.[a-z]{2,}/[^\s<>()]*[^\s<>().,;:!?'\x22]"),
+    (Class::Ssn, r"\b[A-Z]{2} ?\d{2} ?\d{2} ?\d{2} ?[A-D]\b"),
+    (Class::Mrn, r"\b(?:MRN|NHS|CHI|PAS|URN|PID)[#:]?\d{5,12}\b"),
     (Class::Device, r"(?i)\b[0-9a-f]{2}(?::[0-9a-f]{2}){5}\b"),
     (Class::Ip, r"\b(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)\b"),
-    (Class::Ip, r"(?i)\b(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}\b|\b(?:[0-9a-f]{1,4}:){2,6}:[0-9a-f]{1,4}\b"),
+    (Class::Ip, r"(?i)\b(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}\b|\b(?:[0-9a-f]{1,4}:){1,6}(?::[0-9a-f]{1,4}){1,6}\b"),
     (Class::Ssn, r"\b\d{3}-\d{2}-\d{4}\b"),
     (Class::Account, r"\b\d{4}([ -])\d{4}[ -]\d{4}[ -]\d{4}\b"),
     (
@@ -35,10 +38,10 @@ const SHAPES: &[(Class, &str)] = &[
 
 /// Keyword, then the identifier in group 1.
 const KEYED: &[(Class, &str)] = &[
-    (Class::Ssn, r"(?:ssn|social security|national insurance|ni)"),
+    (Class::Ssn, r"(?:ssn|s\.s\.n|social security|social|tax id|itin|national insurance|ni)"),
     (
         Class::Mrn,
-        r"(?:mrn|medical record|m\.r\.n\.|hospital|chart|patient id|patient identifier|patient number|record|nhs|chi|case|accession|encounter|specimen|visit id)",
+        r"(?:mrn|medical record|m\.r\.n\.|hospital|hosp|unit|case note|casenote|folder|lab|sample|chart|patient id|patient identifier|patient number|record|nhs|chi|case|accession|pas|pid|urn|epr|emis|patient ref|encounter|specimen|visit id)",
     ),
     (
         Class::Vehicle,
@@ -46,7 +49,7 @@ const KEYED: &[(Class, &str)] = &[
     ),
     (
         Class::Device,
-        r"(?:serial|device|device id|s/n|udi|imei|implant|pacemaker|pump|lot|model serial|device identifier|sn)",
+        r"(?:serial|(?:batch|lot) lot|device|device id|s/n|udi|imei|ser|model|batch|ref|generator|implant|pacemaker|pump|lot|model serial|device identifier|sn)",
     ),
     (
         Class::Licence,
@@ -54,7 +57,7 @@ const KEYED: &[(Class, &str)] = &[
     ),
     (
         Class::Account,
-        r"(?:account|acct|a/c|policy|member|membership|insurance|beneficiary|health plan|plan id|subscriber|group|claim|invoice|iban|medicare|medicaid|mbi|hicn|sort code|card|bank)",
+        r"(?:account|acct|a/c|policy|member|membership|insurance|beneficiary|health plan|plan id|subscriber|group|claim|payer|scheme|authori[sz]ation|voucher|order|invoice|iban|medicare|medicaid|mbi|hicn|sort code|card|bank)",
     ),
     (Class::Fax, r"(?:fax|facsimile)"),
     (
@@ -69,10 +72,10 @@ static SHAPED: LazyLock<Vec<(Class, Regex)>> =
 static AFTER_WORD: LazyLock<Vec<(Class, Regex)>> = LazyLock::new(|| {
     let value = |class: Class| match class {
         Class::Phone | Class::Fax => r"(\+?\(?\d[\d ().-]{2,18}\d)",
-        Class::Vehicle => r"((?:[A-Z0-9]{2,8}[ -])?[A-Z0-9]{2,17})",
-        _ => r"([A-Z]{0,5}[ -]?\d[A-Z0-9]*(?:[ -][A-Z0-9]*\d[A-Z0-9]*){0,4}(?:-[A-Z0-9]+)*[A-Z]?)",
+        Class::Vehicle => r"([A-Z0-9]{2,17}(?:[ -][A-Z0-9]{1,8}){0,2}|[A-Z] \d{1,3} [A-Z]{3})",
+        _ => r"([A-Z]{0,5}[ /-]?\d[A-Z0-9]*(?:[ /-][A-Z0-9]*\d[A-Z0-9]*){0,4}(?:[/-][A-Z0-9]+)*[A-Z]?)",
     };
-    let link = r"(?:\s*(?:number|numbers|no\.?|num\.?|nr\.?|id|identifier|code|machine|line|\(?mrn\)?|#))*\s*(?i:ending in|ending|is|was|at|on|to|of|reads|:|=|#|-|–|\.)?\s*(?i:is|#|:|at)?\s*";
+    let link = r"(?:\s*(?:number|numbers|ref(?:erence)?\.?|no\.?|num\.?|nr\.?|id|identifier|code|machine|line|\(?mrn\)?|#))*\s*(?i:ending in|ending|is|was|at|on|to|of|reads|:|=|#|-|–|\.)?\s*(?i:is|#|:|at)?\s*";
     KEYED
         .iter()
         .filter_map(|(c, kw)| Regex::new(&format!(r"(?i:\b{kw}\b\.?{link}){}", value(*c))).ok().map(|r| (*c, r)))
@@ -83,7 +86,7 @@ static FAX_BEFORE: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"(?i)\b(?:fax|facsimile)\b[^.;]{0,14}$").ok());
 
 pub(super) fn find(text: &str, out: &mut Vec<Found>) {
-    for (class, re) in SHAPED.iter().take(9) {
+    for (class, re) in SHAPED.iter().take(12) {
         out.extend(re.find_iter(text).map(|m| (*class, m.range())));
     }
     for (class, re) in AFTER_WORD.iter() {
@@ -93,7 +96,7 @@ pub(super) fn find(text: &str, out: &mut Vec<Found>) {
             }
         }
     }
-    for (class, re) in SHAPED.iter().skip(9) {
+    for (class, re) in SHAPED.iter().skip(12) {
         for m in re.find_iter(text) {
             let before = &text[..m.start()];
             let fax = *class == Class::Phone && FAX_BEFORE.as_ref().is_some_and(|r| r.is_match(before));
@@ -126,6 +129,8 @@ fn accept(class: Class, text: &str, caps: &Captures<'_>) -> Option<std::ops::Ran
         }
         Class::Phone | Class::Fax => 7,
         Class::Vehicle => 1,
+        // "lot 7H22-B": letters and figures together are no count.
+        Class::Device if value.len() > 4 && value.contains(|c: char| c.is_ascii_uppercase()) => 2,
         Class::Ssn if word.contains("ending") => 4,
         _ if strong => 4,
         _ => 5,

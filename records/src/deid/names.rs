@@ -5,8 +5,7 @@ use regex::Regex;
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-const NAME: &str =
-    r"(?:[A-ZÀ-ÖØ-Þ](?:[a-zà-öø-ÿ]+|['’][A-Z][a-zà-öø-ÿ]+)(?:[A-Z][a-zà-öø-ÿ]+)?(?:[-'’][A-ZÀ-ÖØ-Þ][a-zà-öø-ÿ]+)*)";
+const NAME: &str = r"(?:\p{Lu}(?:\p{Ll}+|['’][A-Z]\p{Ll}+)(?:[A-Z]\p{Ll}+)?(?:[-'’]\p{Lu}\p{Ll}+)*)";
 const PARTICLE: &str = r"(?:(?:van|von|de|der|den|del|della|di|da|dos|la|le|bin|al|el|ter|Van|Von|De|Del|Di|La|Le|Al|El|Mac|Mc|Ó|Ní|Nic|bint|ben|ibn|ap|ab|ferch|du|des|dos|das|do|zu|zur|ten|af|av|St\.?) )";
 
 /// The name is group 1.
@@ -35,6 +34,9 @@ static SAID: LazyLock<Vec<Regex>> = LazyLock::new(|| {
         format!(r"(?i:\b(?:lady|gentleman|woman|man|boy|girl|patient|colleague|child|infant|baby|service user|client)), ({NAME}(?: {PARTICLE}{{0,2}}{NAME}){{1,2}})"),
         // The head of a letter or form.
         format!(r"(?i:(?:^|[\n.;/] ?)(?:re|patient|name|client|discharge summary|referral|summary|letter|regarding|concerning|subject|dict|dictated(?: by)?|typed(?: by)?|from|to|signed|author|clinician|referrer|referring \w+|copy(?: to)?|cc|keyworker|key worker)) ?[:/-] *(?:(?:Mr|Mrs|Ms|Miss|Dr|Prof)\.? )?({NAME} {PARTICLE}{{0,2}}{NAME}|(?:[A-Z]\. ?){{1,2}}{NAME}|[A-Z][A-Z'-]+,? {NAME}|{NAME},? [A-Z][A-Z'-]+\b)"),
+        format!(r"(?i:known as|called|nicknamed|goes by|preferred name(?: is)?|prefers) [\x22“'‘]({NAME}(?: {NAME})?)"),
+        format!(r"\b(?:[a-z]+ed|taken|seen|done|written|run) by ({NAME} [A-Z]\.?)(?:[ ,;]|$)"),
+        r"\b(?:BABY|TWIN(?: \d| ONE| TWO| I| II)?|INFANT|BOY|GIRL|MASTER|MR|MRS|MISS|MS|DR) ([A-Z]{3,}(?:[-'][A-Z]+)?(?: [A-Z]{3,})?)\b".to_owned(),
         // Initials of whoever wrote it down.
         r"\b(?i:typed|dictated|dict|transcribed|initialled)\b(?:[^.;:\n]{0,24}? by| ?:) *([A-Za-z]{2,3})\b(?: |$|[./,;])".to_owned(),
     ]
@@ -133,7 +135,9 @@ pub(super) fn find(text: &str, options: &DeidOptions, out: &mut Vec<Found>) {
                 let lower = word.trim_end_matches(['.', ',']).to_lowercase();
                 let surname = DOUBTFUL.contains(lower.as_str()) || FAMOUS.contains(lower.as_str());
                 let initial = word.len() == 2 && word.ends_with('.') && word.starts_with(char::is_uppercase);
-                let bad = never(word) && !(sure && surname) && !initial && i != INITIALS;
+                let bad = (never(word) && !(sure && surname) || !sure && super::vocab::thing(word))
+                    && !initial
+                    && i != INITIALS;
                 if bad || (!sure && words.is_empty() && word.len() < 2) {
                     break;
                 }
@@ -148,7 +152,9 @@ pub(super) fn find(text: &str, options: &DeidOptions, out: &mut Vec<Found>) {
             if verb || i == INITIALS && text[span.clone()].chars().all(char::is_lowercase) && !is_last(text, span.end) {
                 continue;
             }
-            let species = i == 6 && (is_species(text, &span) || !introduced(&text[..m.start()]));
+            let listed =
+                words.last().is_some_and(|w| super::vocab::capital(w)) && !text[..m.start()].trim_end().ends_with("by");
+            let species = i == 6 && (listed || is_species(text, &span) || !introduced(&text[..m.start()]));
             if words.is_empty() || initials_only || species || (!sure && eponym(text, end, &text[span.clone()])) {
                 continue;
             }
@@ -190,7 +196,7 @@ pub(super) fn find(text: &str, options: &DeidOptions, out: &mut Vec<Found>) {
 
 /// Places in [`SAID`].
 const AFTER_STAFF: usize = 11;
-const INITIALS: usize = 16;
+const INITIALS: usize = 19;
 
 /// "RN Notified", "OT Assessment": a capital after a staff abbreviation begins a note as often as a name.
 fn verb_like(word: &str) -> bool {
@@ -258,6 +264,7 @@ fn by_look(text: &str, people: &mut BTreeSet<String>, spans: &mut Vec<std::ops::
         let sure = GIVEN.contains(lower.as_str());
         if !(sure || DOUBTFUL.contains(lower.as_str()))
             || eponym(text, m.end(), m.as_str())
+            || taken(&text[..m.start()])
             || FAMOUS.contains(lower.as_str()) && text[m.end()..].starts_with(['-', '\'', '’'])
         {
             continue;
@@ -272,6 +279,10 @@ fn by_look(text: &str, people: &mut BTreeSet<String>, spans: &mut Vec<std::ops::
                 && (sure || !looks_clinical(&l))
                 && (n.as_str().chars().all(char::is_uppercase) == shouted)
         });
+        // "Sister Mary Joseph nodule".
+        if next.is_some_and(|n| EPONYMS.contains(next_word(text, m.end() + n.end()).as_str())) {
+            continue;
+        }
         let before = FAMILY_FIRST.as_ref().and_then(|r| r.captures(&text[..m.start()])).and_then(|c| c.get(1));
         let before = before.filter(|b| {
             sure && !never(b.as_str())
@@ -304,6 +315,14 @@ fn by_look(text: &str, people: &mut BTreeSet<String>, spans: &mut Vec<std::ops::
     }
 }
 
+/// "Takes Yasmin": what is taken is a medicine.
+fn taken(before: &str) -> bool {
+    static TAKES: LazyLock<Option<Regex>> = LazyLock::new(|| {
+        Regex::new(r"(?i)\b(?:takes|taking|took|prescribed|started on|allergic to|tablets) (?:[\w-]+(?: [\d.]+ ?mg)?(?:, | and ))*$").ok()
+    });
+    TAKES.as_ref().is_some_and(|r| r.is_match(before))
+}
+
 /// Endings and words that family names do not have but clinical terms do.
 fn looks_clinical(lower: &str) -> bool {
     [
@@ -320,5 +339,17 @@ fn whole_words(text: &str, word: &str, any_case: bool) -> Vec<std::ops::Range<us
     match Regex::new(&format!(r"{flag}\b{}\b", regex::escape(word))) {
         Ok(re) => re.find_iter(text).map(|m| m.range()).collect(),
         Err(_) => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_pattern_compiles_and_the_places_that_are_named_hold() {
+        assert_eq!(SAID.len(), INITIALS + 1);
+        assert!(SAID[AFTER_STAFF].as_str().contains("HCSW") && SAID[INITIALS].as_str().contains("initialled"));
+        assert!(TOKENS.is_some() && FAMILY_NEXT.is_some() && FAMILY_FIRST.is_some());
     }
 }

@@ -5,7 +5,7 @@ use regex::Regex;
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-const WORD: &str = r"[A-ZÀ-ÖØ-Þ][\w'’.-]*[\w]";
+const WORD: &str = r"\p{Lu}[\w'’.-]*[\w]";
 const ROAD: &str = r"(?:Street|St|Avenue|Ave|Road|Rd|Lane|Ln|Drive|Dr|Boulevard|Blvd|Court|Ct|Close|Way|Place|Pl|Terrace|Crescent|Square|Gardens|Grove|Highway|Hwy|Parkway|Pkwy|Circle|Row|Mews|Hill|Trail|Walk|Quay)";
 
 static WHOLE: LazyLock<Vec<Regex>> = LazyLock::new(|| {
@@ -15,12 +15,108 @@ static WHOLE: LazyLock<Vec<Regex>> = LazyLock::new(|| {
         format!(r"\b(?:{WORD} ){{1,2}}(?:Street|Avenue|Road|Boulevard|Lane|Crescent)\b"),
         r"(?i)\bP\.?\s?O\.? box \d+".to_owned(),
         r"\b\d{5}-\d{4}\b".to_owned(),
+        r"\b(?:Ward|Bay|Bed) (?:[A-Z]?\d+[A-Z]?)\b".to_owned(),
+        format!(r"\b(?:Flat|Apartment|Apt|Unit) \d+[A-Za-z]?, (?:The )?(?:{WORD} ){{0,2}}{WORD}(?:, (?:{WORD} ){{1,2}}{ROAD}\b)?"),
+        format!(r"\b(?:{WORD} ){{1,3}}(?:[Nn]ursery|Primary|[Pp]laygroup|[Pp]reschool|Stores?|Foods|Bakery|Garage|Cottage|Barracks|Factory|Supermarket|Mills?|Brewery|Motors|Logistics|Mutual|Assurance|Industries)\b"),
+        format!(r"\b(?:{WORD} (?:& )?){{1,2}}(?:Ward|Unit|Wing|Suite|Park|Cent(?:re|er)|Gardens|Hotel|Inn|Restaurant|Caf[eé]|Club|Gym|Library|Council|Solicitors|Bank|Airport|Station|Estate|Farm|Moor|Beach|Forest)\b"),
+        format!(r"\b(?:Countess|Duke|Duchess|Prince|Princess|King|Queen|Earl|Lord|Lady|Royal) (?:of )?(?:the )?{WORD}(?: (?:Hospital|Infirmary|Ward|Unit|Hall|Court))?"),
+        format!(r"\bThe (?:{WORD} ){{1,2}}{WORD}\b"),
         r"\b[A-Z]{1,2}\d[A-Z\d]? \d[ABD-HJLNP-UW-Z]{2}\b".to_owned(),
     ]
     .iter()
     .filter_map(|p| Regex::new(p).ok())
     .collect()
 });
+
+/// From here on [`WHOLE`] holds what is named by any capitals at all.
+const NAMED_FROM: usize = 7;
+
+/// Words of wards and units everywhere.
+const HOSPITAL: &[&str] = &[
+    "intensive",
+    "dependency",
+    "special",
+    "acute",
+    "coronary",
+    "critical",
+    "assessment",
+    "admissions",
+    "admission",
+    "observation",
+    "day",
+    "stay",
+    "short",
+    "maternity",
+    "delivery",
+    "labour",
+    "labor",
+    "renal",
+    "stroke",
+    "burns",
+    "trauma",
+    "isolation",
+    "recovery",
+    "the",
+    "neonatal",
+    "step",
+    "down",
+    "care",
+    "decision",
+    "clinical",
+    "decisions",
+    "inpatient",
+    "ambulatory",
+    "discharge",
+    "infusion",
+    "dialysis",
+    "imaging",
+    "endoscopy",
+    "theatre",
+    "operating",
+    "oncology",
+    "support",
+    "maintenance",
+    "postoperative",
+    "chronic",
+    "poison",
+    "poisons",
+    "control",
+    "blood",
+    "sperm",
+    "community",
+    "sports",
+    "leisure",
+    "shopping",
+    "job",
+    "fitness",
+    "town",
+    "city",
+    "train",
+    "bus",
+    "petrol",
+    "gas",
+    "police",
+    "fire",
+    "west",
+    "east",
+    "north",
+    "south",
+    "upper",
+    "lower",
+    "main",
+    "new",
+    "old",
+    "psychiatric",
+    "adult",
+    "adolescent",
+    "secure",
+    "eating",
+    "disorders",
+    "medicine",
+    "pulmonary",
+    "transplant",
+    "research",
+];
 
 static POSTCODE: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r"(?:\b(?i:zip(?: ?code)?|postcode|postal code)(?: is|:)? |(?:\b|\])?,? [A-Z]{2},? )(\d{5}|[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}|[A-Z]\d[A-Z] \d[A-Z]\d)\b").ok()
@@ -116,7 +212,23 @@ pub(super) fn find(text: &str, out: &mut Vec<Found>) {
         }
     }
     for (i, re) in WHOLE.iter().enumerate() {
-        let plain = |m: &regex::Match<'_>| i != 1 || !m.as_str().split_whitespace().next().is_some_and(generic);
+        // A name made of words that any clinic has names none: "Pulmonary Clinic", "High Dependency Unit".
+        let ordinary = |w: &str| {
+            let l = w.trim_matches([',', '.']).to_lowercase();
+            generic(&l) || NEVER.contains(l.as_str()) || super::vocab::clinical(&l) || HOSPITAL.contains(&l.as_str())
+        };
+        let plain = |m: &regex::Match<'_>| match i {
+            1 => !m.as_str().split_whitespace().next().is_some_and(generic),
+            NAMED_FROM.. => {
+                let words: Vec<&str> = m.as_str().split_whitespace().collect();
+                let after = m.as_str().starts_with("The ");
+                let own = if after { &words[..] } else { &words[..words.len() - 1] };
+                let begins = text[..m.start()].trim_end().chars().next_back().is_none_or(|c| ".!?:;\n".contains(c));
+                let first = usize::from(begins && own.len() > 1);
+                !(after && (begins || words.len() > 4)) && own[first..].iter().any(|w| !ordinary(w))
+            }
+            _ => true,
+        };
         for m in re.find_iter(text).filter(plain) {
             out.push((Class::Place, m.range()));
             let town = NEXT_TOWN.as_ref().filter(|_| i < 2).and_then(|r| r.captures(&text[m.end()..])?.get(1));

@@ -1,7 +1,6 @@
 //! From drafts to a record: ids, weights, access, what gives the diagnosis away, and how much of the source was used.
 
-use super::narrative::topic::{TopicIndex, content_words};
-use super::narrative::voice::{article, lower_first};
+use super::narrative::topic::content_words;
 use super::narrative::{Draft, Narrator, Section};
 use super::truth::{condition_of, described, gives_away};
 use crate::deid::{DeidOptions, deid};
@@ -70,8 +69,26 @@ impl Case {
     /// Reads a passage, identifiers out first.
     pub fn tell(&mut self, text: &str, section: Section) {
         let clean = self.scrub(text);
+        self.learn_initials(&clean);
         let drafts = self.narrator.tell(&clean, section);
         self.drafts.extend(drafts);
+    }
+
+    /// "Extramammary Paget's disease (EMPD)": what the source shortens the diagnosis to is a name of it too.
+    fn learn_initials(&mut self, text: &str) {
+        static SHORT: LazyLock<Option<Regex>> =
+            LazyLock::new(|| Regex::new(r"([\p{L}'’ -]{6,90}) \(([A-Z][A-Za-z0-9-]{1,7})\)").ok());
+        for caps in SHORT.iter().flat_map(|r| r.captures_iter(text)) {
+            let short = caps[2].to_owned();
+            let capitals = short.chars().filter(char::is_ascii_uppercase).count();
+            let known = self.diagnosis.synonyms.contains(&short) || self.diagnosis.name == short;
+            // The name must be what the bracket follows, not a word somewhere before it.
+            let tail: Vec<&str> = caps[1].split_whitespace().rev().take(capitals + 1).collect();
+            let tail = tail.into_iter().rev().collect::<Vec<_>>().join(" ");
+            if capitals > 1 && !known && self.diagnosis.is_stated() && gives_away(&tail, &self.diagnosis) {
+                self.diagnosis.synonyms.push(short);
+            }
+        }
     }
 
     pub fn tree(&mut self, value: &serde_json::Value, category: Category) {
@@ -97,16 +114,24 @@ impl Case {
         }
         let red: BTreeSet<&str> =
             condition.iter().flat_map(|c| &c.red_flags).map(String::as_str).chain(ALARMS.iter().copied()).collect();
+        let tellable = |d: &Draft| !matches!(d.category, Category::Exam | Category::Test | Category::Demographic);
+        if !self.drafts.iter().any(tellable) {
+            return Err("no history the patient could tell".into());
+        }
+        if self.drafts.len() < if self.diagnosis.is_stated() { FEWEST } else { FEWEST_UNSTATED } {
+            return Err(format!("with {} facts there is too little to find out", self.drafts.len()));
+        }
+        let chief_complaint = self.chief_complaint();
+        self.open_with(&chief_complaint);
         let mut facts = Vec::new();
-        let mut told = false;
+        let mut unasked = 0;
         for d in &self.drafts {
             let access = match d.category {
                 Category::Exam => Access::OnExam,
                 Category::Test => Access::OnTest,
-                Category::Hpi
-                    if !told && d.polarity == Polarity::Present && !gives_away(&d.statement, &self.diagnosis) =>
-                {
-                    told = true;
+                // The complaint itself, and what an open question is answered with.
+                _ if unasked < UNASKED && self.opens(d) && (unasked == 0 || d.sensitivity == 0) => {
+                    unasked += 1;
                     Access::Volunteered
                 }
                 _ => Access::OnAsk,
@@ -126,16 +151,6 @@ impl Case {
             });
         }
         facts.retain(|f| !f.statement.trim_matches(['.', ' ']).is_empty());
-        if !facts
-            .iter()
-            .any(|f| matches!(f.access, Access::OnAsk | Access::Volunteered) && f.category != Category::Demographic)
-        {
-            return Err("no history the patient could tell".into());
-        }
-        if facts.len() < if self.diagnosis.is_stated() { FEWEST } else { FEWEST_UNSTATED } {
-            return Err(format!("with {} facts there is too little to find out", facts.len()));
-        }
-        let chief_complaint = self.chief_complaint(&facts)?;
         let coverage = self.coverage();
         let red_flags = condition.map(|c| c.red_flags.clone()).unwrap_or_else(|| {
             let named: BTreeSet<&str> =
@@ -185,76 +200,6 @@ impl Case {
         self.drafts = kept;
     }
 
-    fn chief_complaint(&self, facts: &[Fact]) -> Result<String, String> {
-        let opening = facts.iter().find(|f| f.access == Access::Volunteered).or_else(|| {
-            facts.iter().find(|f| {
-                matches!(f.category, Category::Hpi | Category::Ros)
-                    && f.polarity == Polarity::Present
-                    && !f.names_diagnosis
-            })
-        });
-        let own = self.own_words.iter().map(|w| one_line(&self.scrub(w)));
-        let said = self.complaints.iter().map(|c| self.spoken_complaint(&self.scrub(c)));
-        let found = own
-            .chain(said)
-            .chain(opening.map(|f| f.statement.clone()))
-            .find(|c| c.len() > 4 && !gives_away(c, &self.diagnosis));
-        found.ok_or_else(|| "no complaint that does not name the diagnosis".into())
-    }
-
-    /// "Confusion" -> "I've been confused", as the knowledge base says it, or "I've had ...".
-    fn spoken_complaint(&self, text: &str) -> String {
-        let voice = self.narrator.voice();
-        let text = text.trim().trim_end_matches('.').split(['\n', ';']).next().unwrap_or_default().trim();
-        let named = TopicIndex::builtin().and_then(|t| t.best(text, Category::Hpi)).filter(|n| {
-            matches!(n.finding.category, Category::Hpi | Category::Ros) && n.end - n.start + 3 >= text.len()
-        });
-        match named.and_then(|n| n.finding.yes.first()) {
-            Some(yes) if !voice.parent => format!("{yes}."),
-            _ => {
-                let lower = text.to_lowercase();
-                let visit = [
-                    "exam",
-                    "follow",
-                    "check",
-                    "visit",
-                    "evaluation",
-                    "physical",
-                    "labs",
-                    "consult",
-                    "referral",
-                    "review",
-                    "problems",
-                    "establish",
-                    "refill",
-                ];
-                if visit.iter().any(|w| lower.contains(w)) {
-                    let noun = lower_first(&voice.first(text));
-                    let bare = ["annual", "follow-up", "checkup", "routine", "yearly", "general"]
-                        .iter()
-                        .any(|w| noun.starts_with(w))
-                        && !noun.ends_with('s');
-                    return voice.sentence(&format!(
-                        "I've come for {}{noun}",
-                        if !bare {
-                            ""
-                        } else if noun.starts_with('a') {
-                            "an "
-                        } else {
-                            "a "
-                        }
-                    ));
-                }
-                let first_person = ["i ", "i'", "my "].iter().any(|p| lower.starts_with(p));
-                if first_person {
-                    voice.sentence(text)
-                } else {
-                    voice.sentence(&format!("I've had {}", article(&lower_first(&voice.first(text)))))
-                }
-            }
-        }
-    }
-
     fn coverage(&self) -> Coverage {
         let mut c = Coverage::default();
         for (passage, held) in &self.narrator.read {
@@ -273,6 +218,9 @@ impl Case {
         c
     }
 }
+
+/// Facts told without being asked for: the complaint, and two more when the doctor asks openly.
+const UNASKED: usize = 3;
 
 /// Facts without which there is nothing to find out; where no diagnosis rewards it, more are wanted.
 const FEWEST: usize = 3;

@@ -187,7 +187,7 @@ fn one(book: &Book, row: &BTreeMap<String, &str>, id: &str) -> Result<Case, Stri
     if let Some((code, _)) = told.first() {
         let q = book.question(code).unwrap_or_default();
         let d = if code == "E_53" || code == "E_55" {
-            pain.map(|p| case.narrator.voice().sentence(&format!("I've got pain in {}", p.join(" and "))))
+            pain.map(|p| case.narrator.voice().sentence(&format!("I've got pain in {}", wording::listed(&p))))
         } else {
             Some(spoken(&case, q, false, true).statement)
         };
@@ -209,7 +209,7 @@ fn place(en: &str) -> String {
         Some((s, _)) => (s, ""),
         None => (en, ""),
     };
-    format!("my {side}{}", spot.trim().to_lowercase())
+    format!("my {side}{}", wording::spot(spot.trim()))
 }
 
 fn positive(book: &Book, case: &Case, code: &str, q: &str, values: &[String]) -> Vec<Draft> {
@@ -234,7 +234,7 @@ fn positive(book: &Book, case: &Case, code: &str, q: &str, values: &[String]) ->
     let number = meant.first().and_then(|m| m.parse::<u32>().ok());
     let yes_no = matches!(meant.first(), Some(&"Y" | &"N" | &"yes" | &"no"));
     let affirmed = matches!(meant.first(), Some(&"Y" | &"yes"));
-    let places = || meant.iter().map(|m| place(m)).collect::<Vec<_>>().join(" and ");
+    let places = || wording::listed(&meant.iter().map(|m| place(m)).collect::<Vec<_>>());
     let (said, topic, absent) = if lower.contains("travel") {
         let where_to = meant.join(", ");
         if none || where_to == "N" {

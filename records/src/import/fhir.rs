@@ -163,13 +163,24 @@ fn one(bundle: &Value) -> Result<Case, String> {
     if let Some(why) = visit.and_then(|e| reason(e)).filter(|w| !super::truth::gives_away(w, &case.diagnosis)) {
         case.complaints.push(why);
     }
-    let lay = crate::kb::KnowledgeBase::builtin().conditions().iter().find(|c| {
-        c.name.eq_ignore_ascii_case(diagnosis) || c.synonyms.iter().any(|s| s.eq_ignore_ascii_case(diagnosis))
+    // A bundle codes the illness, not what it feels like: that is said as the knowledge base says it of this illness.
+    let kb = crate::kb::KnowledgeBase::builtin();
+    let named = diagnosis.to_lowercase();
+    let lay = kb
+        .conditions()
+        .iter()
+        .find(|c| c.name.to_lowercase() == named || c.synonyms.iter().any(|s| s.to_lowercase() == named))
+        .or_else(|| kb.conditions().iter().find(|c| c.name.to_lowercase().ends_with(&format!(" {named}"))));
+    let spoken = |phrase: &String| crate::kb::statement::sentence(phrase, voice.parent, sex);
+    let felt = lay.and_then(|c| {
+        let usual = c.presenting.iter().fold(("", 0.0), |b, (id, p)| if *p > b.1 { (id.as_str(), *p) } else { b }).0;
+        Some((spoken(c.voice.complaint.first()?), kb.finding(usual)?))
     });
-    match lay.and_then(|c| c.voice.complaint.first()).filter(|_| !voice.parent) {
-        Some(c) => case.own_words = Some(format!("{c}.")),
-        None => case.own_words = Some(voice.sentence("I haven't been well")),
-    }
+    case.own_words = Some(match (&felt, case.complaints.first()) {
+        (Some((complaint, _)), _) => complaint.clone(),
+        (None, Some(why)) => voice.sentence(&format!("I've come about {}", lower_first(why))),
+        (None, None) => voice.sentence("I haven't been well"),
+    });
     let opening = Draft {
         category: Category::Hpi,
         topic: Topic::new("reason_for_visit"),
@@ -180,6 +191,17 @@ fn one(bundle: &Value) -> Result<Case, String> {
         source: String::new(),
     };
     case.drafts.push(opening);
+    if let Some((_, finding)) = felt {
+        case.drafts.push(Draft {
+            category: Category::Hpi,
+            topic: Topic::new(finding.id.clone()),
+            statement: finding.yes.first().map(&spoken).unwrap_or_default(),
+            polarity: Polarity::Present,
+            sensitivity: finding.sensitivity,
+            asked_as: Vec::new(),
+            source: String::new(),
+        });
+    }
     let mut said: BTreeMap<String, ()> = BTreeMap::new();
     for (c, name) in &conditions {
         let active = text_at(c, &["abatementDateTime"]).is_none();

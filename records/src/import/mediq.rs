@@ -4,7 +4,7 @@
 use super::ailment::is_condition;
 use super::case::{Case, Source, demographics_of};
 use super::narrative::Section;
-use super::{ImportReport, Importer, SourceFile, json_values, text_at};
+use super::{ImportReport, Importer, SourceFile, each_value, text_at};
 use crate::record::Sex;
 use regex::Regex;
 use std::sync::LazyLock;
@@ -19,28 +19,11 @@ impl Importer for MediQ {
 
     fn import(&self, files: &[SourceFile]) -> ImportReport {
         let mut report = ImportReport::new(SOURCE.format);
-        for file in files {
-            let text = match file.text() {
-                Ok(t) => t,
-                Err(e) => {
-                    report.turn_away(&file.name, e);
-                    continue;
-                }
-            };
-            let (rows, broken) = json_values(&file.name, &text);
-            for (i, v) in rows.iter().enumerate() {
-                let id = v
-                    .get("id")
-                    .map_or_else(|| format!("row {}", i + 1), |x| x.to_string().trim_matches('"').to_owned());
-                match one(v, &id) {
-                    Ok(case) => report.take(case),
-                    Err(why) => report.turn_away(id, why),
-                }
-            }
-            if let Some(why) = broken {
-                report.turn_away(format!("row {}", rows.len() + 1), why);
-            }
-        }
+        each_value(&mut report, files, |report, i, v| {
+            let id =
+                v.get("id").map_or_else(|| format!("row {}", i + 1), |x| x.to_string().trim_matches('"').to_owned());
+            report.judge(id.clone(), one(v, &id));
+        });
         report
     }
 }

@@ -10,6 +10,7 @@ mod fhir;
 mod mediq;
 mod medrbench;
 mod narrative;
+mod opening;
 mod phenopackets;
 mod primock57;
 mod tree;
@@ -64,6 +65,14 @@ impl ImportReport {
 
     fn reject(&mut self, id: impl Into<String>, why: impl Into<String>) {
         self.rejected.push((id.into(), why.into()));
+    }
+
+    /// A case, or why it is none.
+    fn judge(&mut self, id: impl Into<String>, case: Result<Case, String>) {
+        match case {
+            Ok(case) => self.take(case),
+            Err(why) => self.turn_away(id, why),
+        }
     }
 
     fn take(&mut self, case: Case) {
@@ -154,6 +163,26 @@ fn json_values(name: &str, text: &str) -> (Vec<serde_json::Value>, Option<String
         }
     }
     (values, None)
+}
+
+/// Hands every JSON value of every file to `row` with its position; what cannot be read is turned away.
+fn each_value(
+    report: &mut ImportReport,
+    files: &[SourceFile],
+    mut row: impl FnMut(&mut ImportReport, usize, &serde_json::Value),
+) {
+    for file in files {
+        let (values, broken) = match file.text() {
+            Ok(text) => json_values(&file.name, &text),
+            Err(why) => (Vec::new(), Some(why)),
+        };
+        for (i, v) in values.iter().enumerate() {
+            row(report, i, v);
+        }
+        if let Some(why) = broken {
+            report.turn_away(&file.name, why);
+        }
+    }
 }
 
 /// The text at a path of keys.

@@ -12,6 +12,7 @@ mod fragment;
 pub(crate) mod lay;
 mod parent;
 mod patterns;
+mod predicate;
 pub(crate) mod topic;
 mod verbs;
 pub(crate) mod voice;
@@ -227,58 +228,6 @@ fn nothing_said(sentence: &str) -> bool {
         .iter()
         .any(|e| l.ends_with(e));
     silent || l.is_empty() || empty.iter().any(|e| l == *e || l.starts_with(e) && l.len() < e.len() + 32)
-}
-
-/// Verbs that open a line of a note with the patient left out: "Takes aspirin", "Lives alone".
-fn clause_verbs(first: &str) -> bool {
-    [
-        "takes",
-        "drinks",
-        "smokes",
-        "works",
-        "lives",
-        "feels",
-        "eats",
-        "sleeps",
-        "uses",
-        "goes",
-        "wakes",
-        "walks",
-        "wants",
-        "needs",
-        "thinks",
-        "believes",
-        "gets",
-        "exercises",
-        "plays",
-        "attends",
-        "enjoys",
-        "worries",
-        "avoids",
-        "continues",
-        "looks",
-        "wears",
-        "struggles",
-        "travels",
-        "keeps",
-        "likes",
-        "finds",
-        "suffers",
-        "prefers",
-        "has",
-        "cannot",
-        "remains",
-        "tolerates",
-        "states",
-        "occasionally",
-        "socially",
-        "plans",
-        "resides",
-        "performs",
-        "appears",
-        "seems",
-    ]
-    .contains(&first)
 }
 
 /// A passage that one fact holds whole.

@@ -5,7 +5,7 @@ use super::narrative::Draft;
 use super::narrative::topic::{sensitivity, topic};
 use super::narrative::twice;
 use super::narrative::voice::{article, lower_first};
-use super::{ImportReport, Importer, SourceFile, json_values, text_at};
+use super::{ImportReport, Importer, SourceFile, each_value, text_at};
 use crate::fact::{Aspect, Category, Polarity};
 use crate::record::{Demographics, Sex};
 use serde_json::Value;
@@ -21,30 +21,14 @@ impl Importer for Phenopackets {
     fn import(&self, files: &[SourceFile]) -> ImportReport {
         let mut report = ImportReport::new(SOURCE.format);
         let mut seen = std::collections::BTreeSet::new();
-        for file in files {
-            let text = match file.text() {
-                Ok(t) => t,
-                Err(e) => {
-                    report.turn_away(&file.name, e);
-                    continue;
-                }
+        each_value(&mut report, files, |report, i, v| {
+            let id = text_at(v, &["id"]).map_or_else(|| format!("row_{}", i + 1), str::to_owned);
+            let case = match seen.insert(super::case::slug(&id)) {
+                true => one(v, &id),
+                false => Err("this id was imported already".to_owned()),
             };
-            let (packets, broken) = json_values(&file.name, &text);
-            for (i, v) in packets.iter().enumerate() {
-                let id = text_at(v, &["id"]).map_or_else(|| format!("row_{}", i + 1), str::to_owned);
-                if !seen.insert(super::case::slug(&id)) {
-                    report.turn_away(id, "this id was imported already");
-                    continue;
-                }
-                match one(v, &id) {
-                    Ok(case) => report.take(case),
-                    Err(why) => report.turn_away(id, why),
-                }
-            }
-            if let Some(why) = broken {
-                report.turn_away(&file.name, why);
-            }
-        }
+            report.judge(id, case);
+        });
         report
     }
 }

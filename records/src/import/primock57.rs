@@ -2,7 +2,7 @@
 
 use super::case::{Case, Source, demographics_of};
 use super::narrative::Section;
-use super::{ImportReport, Importer, SourceFile, json_values, text_at};
+use super::{ImportReport, Importer, SourceFile, each_value, text_at};
 use crate::fact::Category;
 use crate::record::Sex;
 use regex::Regex;
@@ -18,26 +18,13 @@ impl Importer for PriMock57 {
 
     fn import(&self, files: &[SourceFile]) -> ImportReport {
         let mut report = ImportReport::new(SOURCE.format);
-        for file in files {
-            let text = match file.text() {
-                Ok(t) => t,
-                Err(e) => {
-                    report.turn_away(&file.name, e);
-                    continue;
-                }
-            };
-            let (rows, broken) = json_values(&file.name, &text);
-            for (i, v) in rows.iter().enumerate().filter(|(_, v)| v.get("items").is_none()) {
+        each_value(&mut report, files, |report, i, v| {
+            // Checklists lie beside the notes.
+            if v.get("items").is_none() {
                 let id = text_at(v, &["id"]).map_or_else(|| format!("row_{}", i + 1), str::to_owned);
-                match one(v, &id) {
-                    Ok(case) => report.take(case),
-                    Err(why) => report.turn_away(id, why),
-                }
+                report.judge(id.clone(), one(v, &id));
             }
-            if let Some(why) = broken {
-                report.turn_away(&file.name, why);
-            }
-        }
+        });
         report
     }
 }

@@ -78,5 +78,94 @@ pub(super) fn gives_away(statement: &str, d: &Diagnosis) -> bool {
             content_words(name).filter(|w| !GENERIC.contains(&w.as_str())).map(|w| stem(&w)).collect();
         telling.dedup();
         !telling.is_empty() && telling.iter().all(|t| said.contains(t))
-    })
+    }) || initials(d).iter().any(|short| holds_word(statement, short))
 }
+
+fn holds_word(text: &str, word: &str) -> bool {
+    text.split(|c: char| !c.is_alphanumeric()).any(|w| w == word)
+}
+
+/// What the names shorten to: "Extramammary Paget's disease" is EPD and EMPD, "systemic lupus erythematosus" SLE. A name that is
+/// itself a short form counts as one.
+fn initials(d: &Diagnosis) -> Vec<String> {
+    let mut out = Vec::new();
+    for name in std::iter::once(&d.name).chain(&d.synonyms) {
+        let capitals = name.chars().filter(|c| c.is_uppercase()).count();
+        if (2..=8).contains(&name.chars().count()) && capitals > 1 {
+            out.push(name.clone());
+        }
+        let words: Vec<String> = name
+            .split(|c: char| !(c.is_alphanumeric() || c == '\'' || c == '’'))
+            .filter(|w| {
+                !w.is_empty()
+                    && !["of", "the", "and", "with", "in", "to", "by", "due", "a"].contains(&w.to_lowercase().as_str())
+            })
+            .map(str::to_lowercase)
+            .collect();
+        if !(2..=6).contains(&words.len()) {
+            continue;
+        }
+        let first = |w: &String| w.chars().next().map(|c| c.to_ascii_uppercase());
+        let plain: String = words.iter().filter_map(first).collect();
+        let split: String = words
+            .iter()
+            .flat_map(|w| {
+                let second = JOINED.iter().find_map(|p| w.strip_prefix(p)).and_then(|r| r.chars().next());
+                [first(w), second.map(|c| c.to_ascii_uppercase())].into_iter().flatten()
+            })
+            .collect();
+        out.extend([plain, split].into_iter().filter(|s| s.len() > 1));
+    }
+    out
+}
+
+/// Beginnings of words that count as a word of their own in a short form.
+const JOINED: &[&str] = &[
+    "extra",
+    "intra",
+    "hyper",
+    "hypo",
+    "peri",
+    "trans",
+    "multi",
+    "neuro",
+    "cardio",
+    "broncho",
+    "electro",
+    "gastro",
+    "osteo",
+    "hepato",
+    "endo",
+    "epi",
+    "fibro",
+    "glomerulo",
+    "immuno",
+    "intero",
+    "lympho",
+    "myelo",
+    "naso",
+    "oesophago",
+    "para",
+    "poly",
+    "post",
+    "pseudo",
+    "retro",
+    "sub",
+    "supra",
+    "thrombo",
+    "uretero",
+    "vaso",
+    "cerebro",
+    "cysto",
+    "dermato",
+    "encephalo",
+    "haemo",
+    "hemo",
+    "leuko",
+    "micro",
+    "macro",
+    "non",
+    "onycho",
+    "sarco",
+    "spondylo",
+];

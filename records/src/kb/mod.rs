@@ -9,12 +9,15 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
+mod drugs;
+mod elapsed;
 mod generator;
 pub mod network;
 pub mod population;
 mod posterior;
 pub mod statement;
 mod vitals;
+mod writer;
 
 pub use generator::{GENERATOR, Generator};
 use network::Network;
@@ -49,6 +52,9 @@ pub struct Finding {
     /// Regular medicines that go with a past condition.
     #[serde(default)]
     pub drugs: Vec<String>,
+    /// The same for a child under 12: by weight or by the children's product. None are told where this is empty.
+    #[serde(default)]
+    pub drugs_child: Vec<String>,
     /// Findings that cannot be true beside this one.
     #[serde(default)]
     pub implies_no: Vec<String>,
@@ -294,6 +300,9 @@ impl KnowledgeBase {
         for f in &self.findings {
             if !(f.base > 0.0 && f.base < 1.0) {
                 errors.push(format!("finding `{}`: base {} is not inside (0, 1)", f.id, f.base));
+            }
+            if let Some(dose) = f.drugs_child.iter().find(|d| drugs::adult_dose(d)) {
+                errors.push(format!("finding `{}`: `{dose}` is an adult's dose", f.id));
             }
             if f.yes.is_empty() || f.no.is_empty() {
                 errors.push(format!("finding `{}` cannot be said: `yes` and `no` need a sentence each", f.id));

@@ -3,6 +3,7 @@
 mod phrases;
 pub mod rules;
 mod speech;
+mod telling;
 mod voice;
 
 pub(crate) use phrases::small_talk;

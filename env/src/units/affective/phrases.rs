@@ -109,8 +109,18 @@ pub(crate) const THATS_ALL: Lines = &[
     "I can't think of anything else.",
     "That's all, I think.",
 ];
-pub(crate) const DENIED: Lines =
-    &["Nothing like that.", "Not that I know of.", "Nothing I know of.", "Nothing I can think of."];
+pub(crate) const NONE: Lines =
+    &["None that I know of.", "No, none that I know of.", "Not that I know of.", "No, nothing that I know of."];
+/// Of a small child's habits.
+pub(crate) const CHILD_DOES_NOT: Lines =
+    &["No, of course not.", "No, nothing like that at this age.", "No, no question of that.", "No, certainly not."];
+/// Asked what worries them most, where the record does not say.
+pub(crate) const CONCERN: Lines = &[
+    "I'd just like to know what it is.",
+    "That it might be something serious, I suppose.",
+    "I want to be sure it's nothing bad.",
+    "I just want it sorted out, really.",
+];
 
 pub(crate) const ASK_TREATMENT: Lines = &[
     "What can we do about it?",
@@ -204,7 +214,7 @@ pub(crate) fn of(style: LanguageStyle, tables: [Lines; 5]) -> Lines {
     tables[style as usize]
 }
 
-const SENTENCES: [Lines; 42] = [
+const SENTENCES: [Lines; 44] = [
     GREET,
     GREET_COLLOQUIAL,
     GREET_FORMAL,
@@ -231,7 +241,9 @@ const SENTENCES: [Lines; 42] = [
     JARGON,
     LEFT_OVER,
     THATS_ALL,
-    DENIED,
+    NONE,
+    CHILD_DOES_NOT,
+    CONCERN,
     ASK_TREATMENT,
     ASK_EVIDENCE,
     ASK_COST,

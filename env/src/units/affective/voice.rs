@@ -2,21 +2,42 @@
 //! that this persona would say.
 
 use super::phrases::*;
-use super::speech::{bare, blurred, clipped, formal, leads_itself, lower_first, of_child, upper_first};
+use super::speech::{of_child, upper_first};
 use crate::event::FactIx;
-use crate::persona::{Education, Emotion, LanguageStyle, Means, Persona, Recall};
+use crate::persona::{Education, Emotion, LanguageStyle, Means, Persona};
 use crate::seed::{Draw, Purpose};
 use crate::units::{ActKind, PatientView, QuestionForm, RequestKind, Selection, Understanding};
-use bedside_records::{Polarity, Sex};
+use bedside_records::{Aspect, Category, KnowledgeBase, Polarity, Sex, Topic};
+
+/// What nobody under twelve does, and no parent has to think about.
+const ADULT_HABITS: [&str; 17] = [
+    "soc_smoker",
+    "soc_ex_smoker",
+    "soc_vaping",
+    "soc_alcohol_moderate",
+    "soc_alcohol_excess",
+    "soc_recreational_drugs",
+    "iv_drug_use_risk",
+    "soc_sexual_activity",
+    "unprotected_sex",
+    "soc_drives",
+    "soc_occupation",
+    "soc_relationship",
+    "soc_children",
+    "ob_pregnant",
+    "last_period",
+    "med_contraceptive_pill",
+    "pmh_sti",
+];
 
 /// One reply being spoken.
-struct Speaker<'a, 'v> {
-    view: &'a PatientView<'v>,
-    persona: &'a Persona,
-    draw: Draw,
+pub(super) struct Speaker<'a, 'v> {
+    pub(super) view: &'a PatientView<'v>,
+    pub(super) persona: &'a Persona,
+    pub(super) draw: Draw,
     /// A parent speaks for a child of this sex.
-    child: Option<Sex>,
-    out: String,
+    pub(super) child: Option<Sex>,
+    pub(super) out: String,
 }
 
 fn speaker<'a, 'v>(view: &'a PatientView<'v>, purpose: Purpose) -> Speaker<'a, 'v> {
@@ -77,15 +98,6 @@ pub(crate) fn voice(understood: &Understanding, selection: &Selection, view: &Pa
     s.out
 }
 
-/// A statement in the patient's first person; a parent's "My son has a cough" is not.
-fn own_words(text: &str) -> bool {
-    let parents = ["my son", "my daughter", "my child", "my baby", "my boy", "my girl", "my little", "my toddler"];
-    let lower = text.to_lowercase();
-    let first =
-        lower.starts_with("i ") || lower.starts_with("i'") || lower.starts_with("my ") || lower.contains(" my ");
-    first && !parents.iter().any(|p| lower.contains(p))
-}
-
 impl Speaker<'_, '_> {
     /// Appends a sentence.
     fn say(&mut self, sentence: &str) {
@@ -103,7 +115,7 @@ impl Speaker<'_, '_> {
     }
 
     /// One of the lines, and not one the last reply had.
-    fn pick(&mut self, lines: Lines) -> &'static str {
+    pub(super) fn pick(&mut self, lines: Lines) -> &'static str {
         let at = self.draw.below(lines.len());
         let last = self.view.last_reply.unwrap_or("");
         let fresh = |l: &&&str| l.trim().is_empty() || !last.contains(l.trim());
@@ -159,7 +171,9 @@ impl Speaker<'_, '_> {
         let mut told: Vec<FactIx> = Vec::with_capacity(4);
         told.extend(s.told.iter().filter(|(_, r)| *r == i).map(|(f, _)| *f));
         let polar = request.form == QuestionForm::Polar;
-        if !told.is_empty() {
+        if !told.is_empty() && self.nothing_there(&request.kind, &told) {
+            self.line(NONE);
+        } else if !told.is_empty() {
             let whole = matches!(&request.kind, RequestKind::History { topics, .. } if topics.is_empty());
             self.tell(&told, polar || whole, s.repeated.contains(&i), answered);
         }
@@ -172,10 +186,7 @@ impl Speaker<'_, '_> {
                 let age = self.age();
                 self.say(&age);
             } else {
-                self.line(of(
-                    self.persona.style,
-                    [UNKNOWN, UNKNOWN_COLLOQUIAL, UNKNOWN_FORMAL, UNKNOWN_TERSE, UNKNOWN],
-                ));
+                self.line(self.unknown(topic, request.form));
             }
         }
         if s.unclear.contains(&i) {
@@ -193,6 +204,31 @@ impl Speaker<'_, '_> {
         }
     }
 
+    /// "Any allergies?" where the record denies one thing after another: the patient says it in one word.
+    fn nothing_there(&self, kind: &RequestKind, told: &[FactIx]) -> bool {
+        let whole = matches!(kind, RequestKind::History { topics, categories } if topics.is_empty() && categories.first() == Some(&Category::Allergy));
+        let of_the_knowledge_base = |ix: &FactIx| {
+            let f = self.view.case.fact(*ix);
+            f.polarity == Polarity::Absent && KnowledgeBase::builtin().finding(&f.topic.subject).is_some()
+        };
+        whole && told.iter().all(of_the_knowledge_base)
+    }
+
+    /// What to say to a question that the record has no answer to. Not everything is unknown to who is asked: a small child does
+    /// not smoke, and everybody hopes to hear what it is.
+    fn unknown(&self, topic: &Topic, form: QuestionForm) -> Lines {
+        let grown_up = self.child.is_some() && ADULT_HABITS.contains(&topic.subject.as_str());
+        if grown_up && (form == QuestionForm::Polar || topic.subject != "soc_occupation") {
+            CHILD_DOES_NOT
+        } else if topic.aspect == Some(Aspect::Concern) {
+            CONCERN
+        } else if topic.subject == Category::Allergy.word() {
+            NONE
+        } else {
+            of(self.persona.style, [UNKNOWN, UNKNOWN_COLLOQUIAL, UNKNOWN_FORMAL, UNKNOWN_TERSE, UNKNOWN])
+        }
+    }
+
     fn age(&self) -> String {
         let who = &self.view.case.record.demographics;
         let subject = match self.child {
@@ -203,136 +239,6 @@ impl Speaker<'_, '_> {
             None => "I'd rather not say".to_owned(),
             Some(m) if m < 24 => format!("{subject} {m} months old"),
             Some(m) => format!("{subject} {}", m / 12),
-        }
-    }
-
-    /// Facts of one request: the first with a lead-in, the others joined on.
-    fn tell(&mut self, told: &[FactIx], polar: bool, repeated: bool, answered: usize) {
-        let persona = self.persona;
-        for (n, ix) in told.iter().enumerate() {
-            let fact = self.view.case.fact(*ix);
-            let exact = fact.topic.aspect.is_some() || fact.statement.bytes().any(|b| b.is_ascii_digit());
-            let text = self.worded(&fact.statement, exact);
-            let lead = if n > 0 {
-                self.joint(n)
-            } else if repeated && self.draw.chance(75) {
-                self.pick(if persona.emotion == Emotion::Irritable || persona.mbti.thinking {
-                    AGAIN
-                } else {
-                    AGAIN_POLITE
-                })
-            } else if polar && fact.topic.aspect.is_none() {
-                self.yes_or_no(fact.polarity, &text, answered > 0)
-            } else if answered > 0 && self.draw.chance(50) {
-                self.joint(answered)
-            } else {
-                self.opener()
-            };
-            let tag = if n + 1 == told.len() { self.tag(exact, &text) } else { "" };
-            self.sentence(lead, &text, tag);
-        }
-    }
-
-    /// Lead-in, statement and tag as one sentence, or two where the lead-in ends one.
-    fn sentence(&mut self, lead: &str, text: &str, tag: &str) {
-        if !self.out.is_empty() {
-            self.out.push(' ');
-        }
-        let lead = if self.out.is_empty() { lead.to_owned() } else { upper_first(lead).into_owned() };
-        let open = !lead.is_empty() && !lead.trim_end().ends_with(['.', '!', '?']);
-        self.out.push_str(&lead);
-        self.out.push_str(&if open { lower_first(text) } else { upper_first(text) });
-        self.out.push_str(tag);
-        if !self.out.ends_with(['.', '!', '?']) {
-            self.out.push('.');
-        }
-    }
-
-    fn yes_or_no(&mut self, polarity: Polarity, text: &str, further: bool) -> &'static str {
-        let style = self.persona.style;
-        let present = polarity == Polarity::Present;
-        if leads_itself(text)
-            || (present && (text.starts_with("It ") || worded_as_denial(text)))
-            || self.draw.chance(12)
-        {
-            return "";
-        }
-        if further && style != LanguageStyle::Terse && self.draw.chance(60) {
-            self.pick(if present { AND_YES } else { AND_NO })
-        } else if present {
-            self.pick(of(style, [YES, YES_COLLOQUIAL, YES_FORMAL, YES_TERSE, YES]))
-        } else {
-            self.pick(of(style, [NO, NO_COLLOQUIAL, NO_FORMAL, NO_TERSE, NO]))
-        }
-    }
-
-    fn opener(&mut self) -> &'static str {
-        let style = self.persona.style;
-        if style == LanguageStyle::Terse || (!self.persona.mbti.extravert && self.draw.chance(60)) {
-            return "";
-        }
-        self.pick(of(style, [OPENERS, OPENERS_COLLOQUIAL, OPENERS_FORMAL, OPENERS, OPENERS_RAMBLING]))
-    }
-
-    fn joint(&mut self, n: usize) -> &'static str {
-        let terse = self.persona.style == LanguageStyle::Terse;
-        if terse || self.draw.chance(35) {
-            ""
-        } else if self.persona.mbti.judging && n <= 2 && self.draw.chance(30) {
-            AND_ORDERED[if n == 1 { self.draw.below(2) } else { 2 }]
-        } else {
-            self.pick(AND)
-        }
-    }
-
-    fn tag(&mut self, exact: bool, text: &str) -> &'static str {
-        let persona = self.persona;
-        let vague = match persona.recall {
-            Recall::Good => 0,
-            Recall::Vague => 35,
-            Recall::Poor => 65,
-        };
-        let thinking = text.contains("think") || text.contains("remember") || text.contains("guess");
-        if exact && !thinking && self.draw.chance(vague) {
-            return self.pick(TAGS_UNSURE);
-        }
-        if persona.style == LanguageStyle::Terse || text.len() > 90 || self.draw.chance(60) {
-            return "";
-        }
-        match persona.style {
-            LanguageStyle::Colloquial => self.pick(TAGS_COLLOQUIAL),
-            LanguageStyle::Formal => "",
-            _ if exact && persona.mbti.sensing && persona.recall == Recall::Good => self.pick(TAGS_SENSING),
-            _ => self.pick(TAGS),
-        }
-    }
-
-    /// A statement in this persona's words; what it claims stays.
-    fn worded(&mut self, statement: &str, exact: bool) -> String {
-        let persona = self.persona;
-        let text = bare(statement);
-        let own = self.child.is_some() && own_words(text);
-        let blur = exact && persona.recall != Recall::Good && self.draw.chance(80);
-        let clip = match persona.style {
-            LanguageStyle::Terse => 85,
-            LanguageStyle::Formal => 0,
-            _ if !persona.mbti.extravert => 35,
-            LanguageStyle::Rambling => 5,
-            _ => 15,
-        };
-        let mut worded = match self.draw.chance(clip).then(|| clipped(text)).flatten() {
-            Some(short) => short,
-            None => text.to_owned(),
-        };
-        if persona.style == LanguageStyle::Formal {
-            worded = formal(&worded);
-        }
-        if blur && let Some(vague) = blurred(&worded, ["about", "around", "roughly"][self.draw.below(3)]) {
-            worded = vague;
-        }
-        match self.child {
-            Some(sex) if own => of_child(&worded, sex),
-            _ => worded,
         }
     }
 
@@ -383,23 +289,4 @@ impl Speaker<'_, '_> {
         }
         self.out.len() > before
     }
-}
-
-/// An imported record may file "I do not smoke" as what it holds; "Yes, I do not smoke" is nobody's English.
-fn worded_as_denial(text: &str) -> bool {
-    const DENIALS: [&str; 12] = [
-        "I do not ",
-        "I don't ",
-        "I have not ",
-        "I haven't ",
-        "I've not ",
-        "I have never ",
-        "I've never ",
-        "I never ",
-        "No ",
-        "Not ",
-        "There is no ",
-        "There's no ",
-    ];
-    DENIALS.iter().any(|d| text.starts_with(d))
 }

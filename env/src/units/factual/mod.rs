@@ -1,6 +1,7 @@
 //! The embedded Factual Unit: tells what was asked, checks what was said. [`select`] earns, [`check`] guards.
 
 mod check;
+mod findings;
 mod index;
 mod lexicon;
 mod select;

@@ -18,7 +18,6 @@
 //! | 3 | 62 | 42 |
 
 use super::index::{RecordIndex, phrases};
-use super::tokens::{Stem, Tokens};
 use crate::event::FactIx;
 use crate::persona::{Education, LanguageStyle, Literacy, Persona, Recall};
 use crate::units::affective::courtesy;
@@ -44,7 +43,9 @@ impl TieBreaker for FirstFact {
 pub const TRUST_FOR: [u8; 4] = [0, 30, 50, 62];
 
 /// Asked one way, on file the other way round: "who lives with you?" is answered by whether one lives alone.
-const COUNTERPARTS: [(&str, &str); 5] = [
+const COUNTERPARTS: [(&str, &str); 7] = [
+    ("soc_lives_alone", "soc_living_situation"),
+    ("soc_smoke_exposure", "soc_smoker"),
     ("soc_living_situation", "soc_lives_alone"),
     ("soc_occupation", "soc_unemployed"),
     ("soc_diet", "soc_poor_diet"),
@@ -106,16 +107,16 @@ fn above_literacy(u: &Understanding, request: &Request, persona: &Persona) -> bo
     }
 }
 
-struct Selecting<'a, 'v> {
-    view: &'a PatientView<'v>,
+pub(super) struct Selecting<'a, 'v> {
+    pub(super) view: &'a PatientView<'v>,
     index: &'a RecordIndex,
     trust: u8,
     ties: &'a dyn TieBreaker,
-    out: Selection,
+    pub(super) out: Selection,
 }
 
 impl Selecting<'_, '_> {
-    fn fact(&self, ix: FactIx) -> &Fact {
+    pub(super) fn fact(&self, ix: FactIx) -> &Fact {
         self.view.case.fact(ix)
     }
 
@@ -379,61 +380,6 @@ impl Selecting<'_, '_> {
         }
         denied.into_iter().take(2).for_each(|ix| self.tell(ix, i));
     }
-
-    fn exam(&mut self, i: u16, site: &str) {
-        let site = site.trim();
-        let kb = KnowledgeBase::builtin();
-        let at_site = |f: &Fact| {
-            kb.finding(&f.topic.subject).and_then(|k| k.site.as_deref()).is_some_and(|s| same(s, site))
-                || f.asked_as.iter().any(|a| same(a, site))
-        };
-        let of = |c: Category, f: &dyn Fn(&Fact) -> bool| -> Vec<FactIx> {
-            let filed = self.view.case.filed(c).iter().copied();
-            filed.filter(|ix| !self.fact(*ix).names_diagnosis && f(self.fact(*ix))).collect()
-        };
-        let mut hits = of(Category::Exam, &at_site);
-        if hits.is_empty() {
-            hits = of(Category::Exam, &|f| named(f, site));
-        }
-        // What was found first, then the normal results that the record holds, the weightiest few.
-        hits.sort_by_key(|ix| {
-            (self.fact(*ix).polarity == Polarity::Absent, std::cmp::Reverse(self.fact(*ix).weight), ix.0)
-        });
-        let present = hits.iter().filter(|ix| self.fact(**ix).polarity == Polarity::Present).count();
-        self.reveal(hits.into_iter().take(present + 6).collect(), site, i);
-    }
-
-    fn test(&mut self, i: u16, name: &str) {
-        let name = name.trim();
-        let kb = KnowledgeBase::builtin();
-        let by_test = |f: &Fact| {
-            kb.finding(&f.topic.subject).is_some_and(|k| {
-                k.test.as_deref().is_some_and(|t| same(t, name)) || k.test_names.iter().any(|n| same(n, name))
-            }) || f.asked_as.iter().any(|a| same(a, name))
-                || same(&f.topic.subject, name)
-        };
-        let filed = self.view.case.filed(Category::Test);
-        let mut hits: Vec<FactIx> = filed.iter().copied().filter(|ix| by_test(self.fact(*ix))).collect();
-        if hits.is_empty() {
-            let loose = |ix: &FactIx| !self.fact(*ix).names_diagnosis && named(self.fact(*ix), name);
-            hits = filed.iter().copied().filter(loose).collect();
-        }
-        hits.sort_by_key(|ix| {
-            (self.fact(*ix).polarity == Polarity::Absent, std::cmp::Reverse(self.fact(*ix).weight), ix.0)
-        });
-        self.reveal(hits, name, i);
-    }
-
-    fn reveal(&mut self, hits: Vec<FactIx>, what: &str, i: u16) {
-        if hits.is_empty() {
-            self.out.unremarkable.push((what.to_owned(), i));
-        }
-        for ix in hits {
-            if !self.out.revealed.iter().any(|(f, _)| *f == ix) {
-                self.out.revealed.push((ix, i));
-            }
-        }
-    }
 }
 
 /// Categories that history-taking does not keep apart.
@@ -449,24 +395,4 @@ fn kin(asked: Category, filed: Category) -> bool {
     };
     let (a, f) = (group(asked), group(filed));
     a == f || (a == 3 && f == 1) || (a == 1 && (f == 3 || f == 4)) || (a == 4 && (f == 1 || f == 2))
-}
-
-/// Equal but for case, spaces, hyphens and underscores.
-fn same(a: &str, b: &str) -> bool {
-    let letters = |s: &'_ str| -> Vec<u8> {
-        s.bytes().filter(|b| !matches!(b, b' ' | b'-' | b'_')).map(|b| b.to_ascii_lowercase()).collect()
-    };
-    a.eq_ignore_ascii_case(b) || (a.len().abs_diff(b.len()) < 6 && letters(a) == letters(b))
-}
-
-/// The doctor's words for it hold all of one of the fact's names, or its topic's or a name holds all of theirs.
-fn named(fact: &Fact, asked: &str) -> bool {
-    let stems = |s: &str| -> Vec<Stem> { Tokens::of(s).tokens.iter().map(|t| t.stem).collect() };
-    let asked = stems(asked);
-    let topic = fact.topic.subject.replace('_', " ");
-    !asked.is_empty()
-        && fact.asked_as.iter().map(String::as_str).chain([topic.as_str()]).any(|name| {
-            let name = stems(name);
-            !name.is_empty() && (name.iter().all(|s| asked.contains(s)) || asked.iter().all(|s| name.contains(s)))
-        })
 }

@@ -27,7 +27,6 @@ pub(crate) fn of_clause(read: &Read<'_>, c: &Clause, asks: bool, out: &mut Vec<A
         };
         let fits = match kind {
             ActKind::Acknowledge => false,
-            ActKind::Inject => true,
             ActKind::Farewell => !c.question && farewell(read, c, f.from, f.to),
             ActKind::Consent | ActKind::InviteQuestions => c.question,
             ActKind::Greet => !asks,
@@ -111,9 +110,11 @@ fn refers(read: &Read<'_>, c: &Clause, at: usize) -> bool {
 
 /// A goodbye that closes, not one that is talked about.
 fn farewell(read: &Read<'_>, c: &Clause, from: usize, to: usize) -> bool {
+    let word = |i: usize| if (c.from..c.to).contains(&i) { read.word(i).to_ascii_lowercase() } else { String::new() };
+    let first = word(from);
     let talked_about = (c.from..from).any(|i| {
         matches!(
-            read.word(i).to_ascii_lowercase().as_str(),
+            word(i).as_str(),
             "before"
                 | "say"
                 | "said"
@@ -121,20 +122,98 @@ fn farewell(read: &Read<'_>, c: &Clause, from: usize, to: usize) -> bool {
                 | "if"
                 | "without"
                 | "when"
-                | "not"
                 | "until"
                 | "never"
                 | "don't"
-                | "to"
-                | "we'll"
-                | "i'll"
                 | "who"
                 | "waved"
                 | "kissed"
+                | "unless"
         )
     });
-    let of = read.tokens.get(to).is_some_and(|_| read.word(to).eq_ignore_ascii_case("of"));
-    let itself = read.tokens.get(to + 1).is_some_and(|_| read.word(to + 1).eq_ignore_ascii_case("yourself"));
-    let see_you = read.word(from).eq_ignore_ascii_case("see");
-    (!talked_about || see_you && !(c.from..from).any(|i| read.word(i).eq_ignore_ascii_case("if"))) && (!of || itself)
+    if talked_about || named(read, c, from, to) {
+        return false;
+    }
+    let start = part_start(read, c, from);
+    let before: Vec<String> = (start..from).map(word).filter(|w| w.chars().any(char::is_alphanumeric)).collect();
+    let only = |allowed: &[&str]| before.iter().all(|w| allowed.contains(&w.as_str()));
+    let next = word(to);
+    const LEADS: [&str; 24] = [
+        "ok", "okay", "right", "well", "so", "and", "then", "but", "please", "just", "now", "do", "anyway", "alright",
+        "thanks", "great", "good", "you", "we", "hope", "i", "lovely", "perfect", "fine",
+    ];
+    match first.as_str() {
+        // "I'll see you next week", not "I'd like to see you in two weeks" nor "let me see you walk".
+        "see" => {
+            only(&LEADS)
+                || only(&["i", "we", "will", "'ll", "then", "so", "and", "right", "okay", "ok", "hope", "to", "now"])
+        }
+        // "So long!", not "it took so long".
+        "so" => before.is_empty() && !next.starts_with(char::is_alphanumeric),
+        // "Have a nice day", not "did you have a good day".
+        "have" => only(&LEADS) && !before.iter().any(|w| w == "you" || w == "we" || w == "i"),
+        // "Take care", not "can you look after yourself?" nor "take care on the step".
+        "take" | "look" | "mind" | "feel" | "enjoy" | "sleep" | "safe" | "get" | "speak" | "rest" => {
+            let himself = next == "of" && word(to + 1) == "yourself";
+            let goes_on = matches!(
+                next.as_str(),
+                "of" | "on"
+                    | "with"
+                    | "when"
+                    | "not"
+                    | "in"
+                    | "as"
+                    | "to"
+                    | "that"
+                    | "about"
+                    | "while"
+                    | "if"
+                    | "at"
+                    | "after"
+                    | "without"
+            );
+            let before_fits = only(&LEADS) || before.last().is_some_and(|w| w == "day" || w == "time");
+            before_fits && (himself || !goes_on)
+        }
+        // "I'll let you go now", not "I'll let you go to the toilet".
+        "let" => {
+            !matches!(next.as_str(), "to" | "into" | "in" | "through" | "until" | "without" | "if" | "back" | "with")
+                && !before.iter().any(|w| w.ends_with("n't") || w == "not")
+        }
+        _ => !before.iter().any(|w| matches!(w.as_str(), "to" | "not" | "we'll" | "i'll")),
+    }
+}
+
+/// Where the part of a clause begins in which token `at` stands: after the last comma or "and".
+fn part_start(read: &Read<'_>, c: &Clause, at: usize) -> usize {
+    let joins = |i: &usize| {
+        read.tokens[*i].class == Class::Comma
+            || matches!(read.word(*i).to_ascii_lowercase().as_str(), "and" | "so" | "then" | "but")
+    };
+    (c.from..at).rev().find(joins).map_or(c.from, |i| i + 1)
+}
+
+/// "Dr Bye", "Mrs Bye-Jones", "Bye's clinic": somebody's name.
+fn named(read: &Read<'_>, c: &Clause, from: usize, to: usize) -> bool {
+    let titled = from > c.from && {
+        let title = read.word(from - 1).trim_end_matches('.').to_ascii_lowercase();
+        matches!(
+            title.as_str(),
+            "dr" | "doctor"
+                | "mr"
+                | "mrs"
+                | "ms"
+                | "miss"
+                | "nurse"
+                | "sister"
+                | "matron"
+                | "midwife"
+                | "prof"
+                | "professor"
+                | "colleague"
+                | "called"
+        ) && read.word(from).starts_with(char::is_uppercase)
+    };
+    let after = read.text[read.tokens[to - 1].end as usize..].chars().next();
+    titled || matches!(after, Some('-' | '\'' | '\u{2019}'))
 }

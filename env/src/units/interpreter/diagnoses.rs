@@ -7,60 +7,29 @@
 use super::lexicon::Entry;
 use super::read::{Clause, Read};
 use super::tokens::Class;
+use super::verdict::{Sentence, wordings};
 use crate::units::Named;
-use std::sync::OnceLock;
-
-const COMMITMENT: &str = include_str!("../../../data/lexicon/commitment.txt");
-
-/// How a diagnosis is put to a patient, and what takes it back.
-struct Wordings {
-    frames: Vec<&'static str>,
-    strong: Vec<&'static str>,
-    doubt: Vec<&'static str>,
-    clause_doubt: Vec<&'static str>,
-    elsewhere: Vec<&'static str>,
-    taken_back: Vec<&'static str>,
-    parting: Vec<&'static str>,
-    injured: Vec<&'static str>,
-}
-
-fn wordings() -> &'static Wordings {
-    static WORDINGS: OnceLock<Wordings> = OnceLock::new();
-    WORDINGS.get_or_init(|| {
-        let of =
-            |name: &str| super::lexicon::lines(COMMITMENT).find(|(key, _)| *key == name).map_or(Vec::new(), |(_, p)| p);
-        Wordings {
-            frames: of("frames"),
-            strong: of("strong"),
-            doubt: of("doubt"),
-            clause_doubt: of("clause_doubt"),
-            elsewhere: of("elsewhere"),
-            taken_back: of("taken_back"),
-            parting: of("parting"),
-            injured: of("injured"),
-        }
-    })
-}
-
-/// A sentence's clauses, its words (lower case) and where each stands.
-struct Sentence {
-    words: Vec<String>,
-    spans: Vec<(usize, usize)>,
-    joined: String,
-}
-
 pub(crate) fn find(read: &Read<'_>) -> Vec<Named> {
     let mut out = Vec::new();
     let mut k = 0;
     while k < read.clauses.len() {
         let mut end = k + 1;
-        while end < read.clauses.len() && read.clauses[end].sentence == read.clauses[k].sentence {
+        while end < read.clauses.len()
+            && (read.clauses[end].sentence == read.clauses[end - 1].sentence || joined_by_colon(read, end))
+        {
             end += 1;
         }
         in_sentence(read, &read.clauses[k..end], &mut out);
         k = end;
     }
     out
+}
+
+/// "There is one explanation: gout." is one sentence to whoever listens.
+fn joined_by_colon(read: &Read<'_>, k: usize) -> bool {
+    let (end, start) =
+        (read.span(read.clauses[k - 1].from, read.clauses[k - 1].to).1, read.tokens[read.clauses[k].from].start);
+    read.text.get(end as usize..start as usize).is_some_and(|between| between.trim() == ":" && !between.contains('\n'))
 }
 
 fn in_sentence(read: &Read<'_>, clauses: &[Clause], out: &mut Vec<Named>) {
@@ -70,19 +39,7 @@ fn in_sentence(read: &Read<'_>, clauses: &[Clause], out: &mut Vec<Named>) {
     let (a, b) = read.span(from, to);
     let (a, b) = (a as usize, b as usize);
     // Most sentences name nothing; find out cheaply.
-    let hinted = || {
-        let bytes = &read.text.as_bytes()[a..b];
-        bytes.windows(4).any(|w| {
-            w.eq_ignore_ascii_case(b"iagn")
-                || w.eq_ignore_ascii_case(b"itis")
-                || w.eq_ignore_ascii_case(b"osis")
-                || w.eq_ignore_ascii_case(b"path")
-                || w.eq_ignore_ascii_case(b"suff")
-                || w.eq_ignore_ascii_case(b"what")
-                || w.eq_ignore_ascii_case(b"caus")
-        }) || wordings().injured.iter().any(|i| bytes.windows(i.len()).any(|w| w.eq_ignore_ascii_case(i.as_bytes())))
-    };
-    if !named && !hinted() {
+    if !named && !wordings().hints.is_match(&read.text[a..b]) {
         return;
     }
     let s = Sentence::new(read.text, a, b);
@@ -91,6 +48,9 @@ fn in_sentence(read: &Read<'_>, clauses: &[Clause], out: &mut Vec<Named>) {
     let mut at: Vec<(usize, usize)> = Vec::new();
     for f in read.within(from, to).filter(|f| f.entry == Entry::Disease) {
         let (start, end) = read.span(f.from, f.to);
+        if is_small_word(&read.text[start as usize..end as usize]) {
+            continue;
+        }
         let i = s.spans.iter().position(|(_, e)| *e > start as usize);
         let j = s.spans.iter().rposition(|(b, _)| *b < end as usize);
         if let (Some(i), Some(j)) = (i, j)
@@ -138,294 +98,9 @@ fn only_agrees(read: &Read<'_>, c: &Clause) -> bool {
         && !read.word(c.to - 1).eq_ignore_ascii_case("right")
 }
 
-impl Sentence {
-    fn new(text: &str, a: usize, b: usize) -> Self {
-        let (mut words, mut spans) = (Vec::new(), Vec::new());
-        let mut start = None;
-        let part = &text[a..b];
-        for (i, c) in part.char_indices().chain([(part.len(), ' ')]) {
-            let inside = c.is_alphanumeric() || matches!(c, '\'' | '\u{2019}' | '&' | '-');
-            match (start, inside) {
-                (None, true) => start = Some(i),
-                (Some(s), false) => {
-                    let word = part[s..i].to_lowercase().replace('\u{2019}', "'");
-                    let word = word.trim_matches(['\'', '-']).to_owned();
-                    if !word.is_empty() && !matches!(word.as_str(), "um" | "uh" | "uhm" | "er" | "erm") {
-                        words.push(word);
-                        spans.push((a + s, a + i));
-                    }
-                    start = None;
-                    if matches!(c, ',' | ';' | '(') {
-                        words.push(",".to_owned());
-                        spans.push((a + i, a + i + c.len_utf8()));
-                    }
-                }
-                (None, false) if matches!(c, ',' | ';' | '(' | '"') => {
-                    words.push(",".to_owned());
-                    spans.push((a + i, a + i + c.len_utf8()));
-                }
-                _ => {}
-            }
-        }
-        let joined = format!(" {} ", words.join(" "));
-        Sentence { words, spans, joined }
-    }
-
-    /// Words `from..to` as text with a space at both ends.
-    fn part(&self, from: usize, to: usize) -> String {
-        format!(" {} ", self.words[from.min(to)..to].join(" "))
-    }
-
-    fn has_between(&self, needle: &str, from: usize, to: usize) -> bool {
-        from < to && self.part(from, to).contains(needle)
-    }
-
-    /// Where the clause of word `i` begins: after the last comma, "but", "so" or "and" before it.
-    fn clause_of(&self, i: usize) -> usize {
-        (0..i)
-            .rev()
-            .find(|k| matches!(self.words[*k].as_str(), "," | "but" | "so" | "and" | "because"))
-            .map_or(0, |k| k + 1)
-    }
-
-    /// The words before `i`, without an opening that only says what the judgement rests on ("from what you've told me").
-    fn grounds_removed(&self, i: usize) -> String {
-        let opens =
-            self.words.iter().position(|w| w != "," && !matches!(w.as_str(), "so" | "ok" | "okay" | "and" | "well"));
-        let rests = opens.is_some_and(|k| {
-            matches!(self.words[k].as_str(), "from" | "based" | "after" | "having" | "judging" | "going" | "hearing")
-        });
-        let end = |k: usize| {
-            matches!(self.words[k].as_str(), "told" | "said" | "mentioned" | "described" | "history" | "notes" | ",")
-        };
-        let from = if rests { (0..i).rev().find(|k| end(*k)).map_or(0, |k| k + 1) } else { 0 };
-        self.part(from, i).replace(" not sure why ", " ").replace(" not sure how ", " ")
-    }
-
-    fn judge(&self, i: usize, j: usize, asked: bool, many: bool, out: &mut Vec<Named>) {
-        let before = self.grounds_removed(i);
-        let whole = self.part(0, self.words.len());
-        let after = self.part(j, self.words.len());
-        let says = |text: &str, list: &[&str]| list.iter().any(|p| has_words(text, p));
-        if self.words[i..j] == ["cold".to_owned()]
-            && !before.ends_with(" a ")
-            && !before.ends_with(" common ")
-            && !before.ends_with(" bad ")
-            && !before.ends_with(" the ")
-        {
-            return;
-        }
-        if asked || says(&before, &wordings().elsewhere) && !says(&before, &wordings().strong) {
-            return;
-        }
-        let frame = self.frame_before(i);
-        let clause = self.part(self.clause_of(frame.map_or(i, |(f, _)| f)), i);
-        let doubted = says(&before, &wordings().doubt)
-            || says(&clause, &wordings().clause_doubt)
-            || says(&after, &wordings().taken_back)
-            || many
-            || has_words(&whole, "differential");
-        let own_word = wordings().injured.contains(&self.words[i].as_str());
-        let strong = wordings().strong.iter().any(|p| has_words(&before, p));
-        let committed = (frame.is_some() || strong) && !doubted;
-        if own_word && frame.is_none() {
-            return;
-        }
-        let (text_from, _) = match frame {
-            Some((_, end)) if i - end <= 6 => (end, ()),
-            _ => (i, ()),
-        };
-        let mut a = text_from;
-        while a < i && is_lead(&self.words[a]) {
-            a += 1;
-        }
-        let mut b = j;
-        if own_word {
-            while b < self.words.len()
-                && b < j + 4
-                && !matches!(self.words[b].as_str(), "," | "and" | "so" | "which" | "but" | "because")
-            {
-                b += 1;
-            }
-        }
-        self.push(a, b, committed, out);
-    }
-
-    /// The nearest committing frame before word `i`: its first word and the word after it.
-    fn frame_before(&self, i: usize) -> Option<(usize, usize)> {
-        let low = i.saturating_sub(9);
-        for end in (low..=i).rev() {
-            // No frame reaches across a word that parts it from the disease.
-            if end < i && (wordings().parting.contains(&self.words[end].as_str())) {
-                let after_like = self.words[end] == "like"
-                    && end > 0
-                    && matches!(self.words[end - 1].as_str(), "sounds" | "looks" | "seems" | "sound" | "look" | "seem");
-                if !after_like {
-                    return None;
-                }
-            }
-            let best = wordings()
-                .frames
-                .iter()
-                .filter_map(|f| {
-                    let n = f.split(' ').count();
-                    (end >= n && f.split(' ').zip(&self.words[end - n..end]).all(|(x, y)| x == y))
-                        .then(|| (end - n, end))
-                })
-                .min_by_key(|(s, _)| *s);
-            if let Some((s, e)) = best {
-                // "of", "is" alone commit only inside a longer frame.
-                let alone = e - s == 1
-                    && matches!(
-                        self.words[s].as_str(),
-                        "of" | "think"
-                            | "believe"
-                            | "having"
-                            | "broken"
-                            | "torn"
-                            | "certain"
-                            | "is"
-                            | "fits"
-                            | "bet"
-                            | "called"
-                            | "developed"
-                            | "developing"
-                            | "caught"
-                    );
-                if !alone {
-                    return Some((s, e));
-                }
-                match self.words[s].as_str() {
-                    "of" => {}
-                    "is" | "think" | "believe" | "bet" | "called" | "certain" | "fits" | "broken" | "torn"
-                    | "having" => return Some((s, e)),
-                    _ => {}
-                }
-            }
-        }
-        None
-    }
-
-    /// "My diagnosis is ...": whatever it is.
-    fn strong(&self, out: &mut Vec<Named>) {
-        for p in &wordings().strong {
-            let Some(at) = self.joined.find(&format!(" {p} ")) else { continue };
-            let i = self.joined[..at + p.len() + 1].split_whitespace().count();
-            let before = self.part(0, i);
-            let doubted = wordings()
-                .doubt
-                .iter()
-                .chain(&wordings().elsewhere)
-                .chain(&wordings().clause_doubt)
-                .any(|d| has_words(&before, d));
-            let open = self.words.get(i).is_none_or(|w| {
-                matches!(
-                    w.as_str(),
-                    "not"
-                        | "unclear"
-                        | "still"
-                        | "uncertain"
-                        | "pending"
-                        | "to"
-                        | "yet"
-                        | "difficult"
-                        | "hard"
-                        | "possible"
-                        | "could"
-                        | "between"
-                        | "either"
-                        | "that"
-                        | "what"
-                        | "we"
-                        | "i"
-                        | "based"
-                        | "something"
-                        | "going"
-                        | "only"
-                        | "important"
-                        | "affecting"
-                        | ","
-                )
-            });
-            if doubted || open {
-                continue;
-            }
-            let mut a = i;
-            while a < self.words.len() && is_lead(&self.words[a]) {
-                a += 1;
-            }
-            let mut b = a;
-            while b < self.words.len()
-                && b < a + 8
-                && !matches!(self.words[b].as_str(), "," | "and" | "so" | "which" | "but" | "because")
-            {
-                b += 1;
-            }
-            if b > a {
-                self.push(a, b, true, out);
-                return;
-            }
-        }
-    }
-
-    fn push(&self, a: usize, b: usize, committed: bool, out: &mut Vec<Named>) {
-        let span = (self.spans[a].0 as u32, self.spans[b - 1].1 as u32);
-        let text = self.words[a..b].iter().filter(|w| *w != ",").cloned().collect::<Vec<_>>().join(" ");
-        if !out.iter().any(|n| n.span == span) {
-            out.push(Named { text, span, committed });
-        }
-    }
-}
-
-fn is_lead(word: &str) -> bool {
-    matches!(
-        word,
-        "a" | "an"
-            | "the"
-            | "some"
-            | "something"
-            | "called"
-            | "likely"
-            | "most"
-            | "very"
-            | "probably"
-            | "just"
-            | "actually"
-            | "that"
-            | "is"
-            | "you"
-            | "have"
-            | "with"
-            | "of"
-            | "case"
-            | "form"
-            | "really"
-            | "simply"
-            | "indeed"
-            | "clearly"
-            | "definitely"
-            | "known"
-            | "as"
-            | "we"
-            | "call"
-            | "be"
-            | "your"
-            | "what"
-    )
-}
-
-/// Whether spaced text holds a phrase of whole words.
-fn has_words(text: &str, phrase: &str) -> bool {
-    let mut from = 0;
-    while let Some(i) = text[from..].find(phrase) {
-        let (a, b) = (from + i, from + i + phrase.len());
-        if text.as_bytes()[a.saturating_sub(1)] == b' ' && text.as_bytes().get(b).is_none_or(|c| *c == b' ') {
-            return true;
-        }
-        from = a + 1;
-        while !text.is_char_boundary(from) {
-            from += 1;
-        }
-    }
-    false
+/// Abbreviations that are words or names when they are written small: "all of this" is no leukaemia.
+fn is_small_word(text: &str) -> bool {
+    const SMALL: [&str; 14] =
+        ["all", "as", "add", "ms", "pe", "pd", "ra", "mi", "af", "bv", "pad", "ida", "pid", "gad"];
+    SMALL.iter().any(|w| text.eq_ignore_ascii_case(w)) && text.bytes().any(|b| b.is_ascii_lowercase())
 }

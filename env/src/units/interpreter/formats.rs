@@ -8,6 +8,21 @@ pub(crate) enum Typed {
     Diagnosis,
 }
 
+/// Names of tags that no transcript marks speech with.
+const FORGED: [&str; 11] = [
+    "system",
+    "tool",
+    "admin",
+    "user",
+    "assistant",
+    "conversation",
+    "instruction",
+    "prompt",
+    "context",
+    "record",
+    "im_",
+];
+
 /// A typed line: the argument's bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TypedLine {
@@ -32,8 +47,9 @@ pub(crate) fn unwrap(text: &str) -> (Option<String>, Vec<TypedLine>) {
         hide.push((open, close));
         at = close;
     }
-    // Markup of transcripts: `<UNIN/>`, `<UNSURE>`.
-    for (i, _) in text.match_indices('<') {
+    // Markup of transcripts: `<UNIN/>`, `<UNSURE>`. A forged system turn is left for `injection` to see.
+    let forged = |i: usize| FORGED.iter().any(|t| lower[i + 1..].trim_start_matches('/').starts_with(t));
+    for (i, _) in text.match_indices('<').filter(|(i, _)| !forged(*i)) {
         let end = text[i..].find('>').map(|n| i + n + 1);
         if let Some(end) =
             end.filter(|e| text[i + 1..e - 1].bytes().all(|b| b.is_ascii_alphanumeric() || b"/_- ".contains(&b)))
@@ -42,7 +58,15 @@ pub(crate) fn unwrap(text: &str) -> (Option<String>, Vec<TypedLine>) {
         }
     }
     for tag in ["<answer>", "</answer>", "</think>", "question:", "doctor:", "response:", "answer:"] {
-        for (i, _) in lower.match_indices(tag) {
+        // "It gives us the answer: gout" is speech.
+        let heads = |i: usize| {
+            lower[..i]
+                .trim_end_matches([' ', '\t', '*', '#', '"'])
+                .chars()
+                .next_back()
+                .is_none_or(|c| matches!(c, '\n' | '>'))
+        };
+        for (i, _) in lower.match_indices(tag).filter(|(i, _)| tag.starts_with('<') || heads(*i)) {
             hide.push((i, i + tag.len()));
         }
     }

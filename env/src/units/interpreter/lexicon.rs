@@ -78,6 +78,7 @@ const ASPECTS: &str = include_str!("../../../data/lexicon/aspects.txt");
 const CATEGORIES: &str = include_str!("../../../data/lexicon/categories.txt");
 const TOPICS: &str = include_str!("../../../data/lexicon/topics.txt");
 const SITES: &str = include_str!("../../../data/lexicon/sites.txt");
+const TESTS: &str = include_str!("../../../data/lexicon/tests.txt");
 const OPEN: &str = include_str!("../../../data/lexicon/openq.txt");
 const FRAMES: &str = include_str!("../../../data/lexicon/frames.txt");
 const JARGON: &str = include_str!("../../../data/lexicon/jargon.txt");
@@ -266,6 +267,12 @@ impl Lexicon {
                 self.learn(p, Entry::Site(i), false);
             }
         }
+        for (test, phrases) in lines(TESTS) {
+            let i = site_of(&mut self.tests, test);
+            for p in phrases {
+                self.learn(p, Entry::Test(i), false);
+            }
+        }
         for (_, phrases) in lines(OPEN) {
             for p in phrases {
                 self.learn(p, Entry::Open, false);
@@ -334,7 +341,6 @@ fn cue(word: &str) -> Option<Entry> {
         "exam" => Entry::Exam,
         "intent" => Entry::Intent,
         "refer" => Entry::Refer,
-        "inject" => Entry::Act(ActKind::Inject),
         "bye" => Entry::Act(ActKind::Farewell),
         "greet" => Entry::Act(ActKind::Greet),
         "introduce" => Entry::Act(ActKind::Introduce),

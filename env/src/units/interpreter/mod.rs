@@ -1,23 +1,30 @@
 //! The embedded Interpreter: what a doctor's free-text English asks, does and names.
 //!
-//! Text -> words (`tokens`) -> phrases of the lexicon and clauses (`read`) -> requests (`requests`), acts (`acts`) and
-//! diagnoses (`diagnoses`). Typed lines of other harnesses are taken out first (`formats`). `LABELS.md` says what the
-//! words mean.
+//! Text -> words (`tokens`) -> phrases of the lexicon and clauses (`read`) -> requests (`requests`, `wishes`; what "it" is:
+//! `focus`), acts (`acts`) and diagnoses (`diagnoses`, `verdict`). Typed lines of other harnesses are taken out first
+//! (`formats`); what is no language is asked back (`unreadable`), and an order to step out of role earns nothing
+//! (`injection`). `LABELS.md` says what the words mean.
 
 use super::{Act, ActKind, DialogueContext, Interpreter, Named, QuestionForm, Request, RequestKind, Understanding};
+use focus::Heard;
 use lexicon::{Entry, Lexicon};
 use read::Read;
-use requests::{Asker, Heard};
+use requests::Asker;
 
 mod acts;
 mod diagnoses;
+mod focus;
 mod formats;
+mod injection;
 mod lexicon;
 mod nearest;
 mod read;
 mod requests;
 mod tokens;
 mod trie;
+mod unreadable;
+mod verdict;
+mod wishes;
 
 pub(crate) use tokens::Fnv;
 
@@ -44,6 +51,9 @@ impl Interpreter for EmbeddedInterpreter {
     }
 
     fn interpret(&self, utterance: &str, context: DialogueContext<'_>) -> Understanding {
+        if unreadable::is(utterance) {
+            return unreadable::asked_back(utterance);
+        }
         let (unwrapped, typed) = formats::unwrap(utterance);
         let text = unwrapped.as_deref().unwrap_or(utterance);
         let read = Read::new(self.lexicon, text);
@@ -74,9 +84,11 @@ impl Interpreter for EmbeddedInterpreter {
             u.requests.iter().filter(|r| r.kind != RequestKind::Unclear).map(|r| r.span).collect();
         u.requests
             .retain(|r| r.kind != RequestKind::Unclear || !placed.iter().any(|p| read.same_sentence(p.0, r.span.0)));
-        // Who is told to step out of role is asked nothing: no word of that sentence earns an answer.
-        let injected: Vec<u32> = u.acts.iter().filter(|a| a.kind == ActKind::Inject).map(|a| a.span.0).collect();
-        u.requests.retain(|r| !injected.iter().any(|at| read.same_sentence(*at, r.span.0)));
+        // Who is told to step out of role is asked nothing from there on: no word of it earns an answer.
+        if let Some(span) = injection::find(text) {
+            u.acts.push(Act { kind: ActKind::Inject, span });
+            u.requests.retain(|r| r.span.1 <= span.0);
+        }
         merge_alternatives(&mut u);
         for named in diagnoses::find(&read) {
             let kind = if named.committed { ActKind::Diagnose } else { ActKind::Consider };

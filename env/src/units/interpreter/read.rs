@@ -249,6 +249,12 @@ impl<'a> Read<'a> {
                     let next = self.next_word(s + 1, c.to).map(|i| self.tokens[i].id);
                     self.clauses[k].question = next.is_some_and(|id| w.pronoun.contains(&id));
                 }
+                // "..., which is easy to treat" tells.
+                if k > first && c.opened && self.word(s).eq_ignore_ascii_case("which") {
+                    let verb = self.next_word(s + 1, c.to);
+                    let after = verb.and_then(|v| self.next_word(v + 1, c.to)).map(|i| self.tokens[i].id);
+                    self.clauses[k].question = after.is_some_and(|id| w.pronoun.contains(&id));
+                }
             }
         }
     }

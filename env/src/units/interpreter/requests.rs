@@ -1,5 +1,6 @@
-//! Questions, examinations and tests: what a clause wants to know.
+//! Questions: what a clause wants to know.
 
+use super::focus::Heard;
 use super::lexicon::Entry;
 use super::nearest::{ALIKE, Nearest, Prototypes};
 use super::read::{Clause, Found, Read};
@@ -8,7 +9,7 @@ use crate::units::{ActKind, DialogueContext, QuestionForm, Request, RequestKind}
 use bedside_records::{Aspect, Category, Topic};
 
 /// Best matches kept per request.
-const ALTERNATIVES: usize = 5;
+pub(crate) const ALTERNATIVES: usize = 5;
 
 /// What a clause turned out to be.
 #[derive(Default)]
@@ -18,61 +19,12 @@ pub(crate) struct Wants {
     pub phatic: bool,
 }
 
-/// Subjects heard so far in this utterance, for "when did it start?" after "you mentioned chest pain".
-#[derive(Clone, Default)]
-pub(crate) struct Heard {
-    pub subject: Option<String>,
-}
-
 pub(crate) struct Asker<'r, 'a> {
     pub read: &'r Read<'a>,
     pub context: DialogueContext<'r>,
 }
 
 impl Asker<'_, '_> {
-    /// Examinations and tests wished for in a clause, asked or stated.
-    pub fn wishes(&self, c: &Clause) -> Vec<Request> {
-        let r = self.read;
-        let (from, to) = (c.from, c.to);
-        let mut out = Vec::new();
-        let w = &r.lexicon.words;
-        let s = r.start(from, to);
-        let asks_past = s < to && {
-            let first = r.tokens[s].id;
-            first == w.have || first == w.negative || (w.wh.contains(&first) && c.question)
-        };
-        let about_you = s + 1 < to
-            && w.auxiliary.contains(&r.tokens[s].id)
-            && r.tokens[s + 1].id == w.you
-            && !r.within(s, (s + 3).min(to)).any(|f| f.entry == Entry::Intent);
-        let intent = r.within(from, to).find(|f| f.entry == Entry::Intent).copied();
-        let Some(intent) = intent else { return out };
-        if asks_past || about_you && c.question {
-            return out;
-        }
-        let mut tests: Vec<Found> = longest(r.within(from, to).filter(|f| matches!(f.entry, Entry::Test(_))));
-        tests.retain(|f| f.from >= intent.from && r.has(intent.from, f.from.max(intent.to), Entry::Order));
-        for f in &tests {
-            if let Entry::Test(i) = f.entry {
-                let kind = RequestKind::Test { name: r.lexicon.tests[i as usize].clone() };
-                push_once(&mut out, Request { kind, span: r.span(f.from, f.to), form: QuestionForm::Content });
-            }
-        }
-        let exam = r.within(intent.from, to).find(|f| f.entry == Entry::Exam).copied();
-        if let Some(exam) = exam {
-            let sites = longest(r.within(intent.from, to).filter(|f| matches!(f.entry, Entry::Site(_))));
-            for f in
-                sites.iter().filter(|f| f.from >= exam.from && !tests.iter().any(|t| t.from < f.to && f.from < t.to))
-            {
-                if let Entry::Site(i) = f.entry {
-                    let kind = RequestKind::Exam { site: r.lexicon.sites[i as usize].clone() };
-                    push_once(&mut out, Request { kind, span: r.span(f.from, f.to), form: QuestionForm::Content });
-                }
-            }
-        }
-        out
-    }
-
     /// What a question asks for.
     pub fn question(&self, c: &Clause, heard: &mut Heard) -> Wants {
         let r = self.read;
@@ -120,7 +72,10 @@ impl Asker<'_, '_> {
                 return wants;
             }
         }
-        for (category, found) in &categories {
+        // "Any better since you stopped the tablets?" asks how it goes.
+        let since = (from..to).find(|i| r.word(*i).eq_ignore_ascii_case("since"));
+        let only_dates = |f: &Found| since.is_some_and(|s| f.from > s && aspects.iter().any(|a| a.from < s));
+        for (category, found) in categories.iter().filter(|(_, f)| !only_dates(f)) {
             let told_otherwise = topics.iter().any(|f| f.from < found.to && found.from < f.to)
                 || aspects.iter().any(|f| f.from < found.to && found.from < f.to && f.len() > found.len());
             let for_complaint = *category == Category::Medication
@@ -145,16 +100,15 @@ impl Asker<'_, '_> {
             return wants;
         }
         if !aspects.is_empty() {
-            wants.requests.push(request(self.followed_up(&aspects, heard), span));
+            wants.requests.push(request(self.followed_up(&aspects, heard, self.names_pain(from, to)), span));
             return wants;
         }
         if self.says_little(from, to) {
             wants.phatic = true;
             return wants;
         }
-        if r.tokens[from..to].iter().any(|t| r.lexicon.words.pain.contains(&t.id)) {
-            let subject = self.subject(heard);
-            let topic = Topic::new(subject);
+        if self.names_pain(from, to) {
+            let topic = Topic::new(self.pain(from, to, heard));
             let kind = RequestKind::History { topics: vec![topic], categories: vec![Category::Hpi, Category::Ros] };
             wants.requests.push(request(kind, span));
             return wants;
@@ -178,7 +132,7 @@ impl Asker<'_, '_> {
         Some(match first {
             Nearest::Category(category) => RequestKind::History { topics: Vec::new(), categories: vec![category] },
             Nearest::Aspect(aspect) => {
-                let topic = Topic::with_aspect(self.subject(heard), aspect);
+                let topic = Topic::with_aspect(self.subject_of(aspect, heard, self.names_pain(from, to)), aspect);
                 RequestKind::History { topics: vec![topic], categories: vec![Category::Hpi] }
             }
             Nearest::Topic(i) => {
@@ -186,25 +140,6 @@ impl Asker<'_, '_> {
                 RequestKind::History { topics, categories: vec![r.lexicon.topics[i as usize].category] }
             }
         })
-    }
-
-    /// A statement's subject, for the questions after it.
-    pub fn hear(&self, c: &Clause, heard: &mut Heard) {
-        let lexicon = self.read.lexicon;
-        // "I'm sorry to hear that" says nothing about hearing.
-        let polite = |f: &Found| {
-            let mut acts = self.read.within(c.from, c.to).filter(|g| matches!(g.entry, Entry::Act(_)));
-            acts.any(|g| g.from < f.to && f.from < g.to)
-        };
-        let named = self.read.within(c.from, c.to).find_map(|f| match f.entry {
-            Entry::Topic(i) if !polite(f) => {
-                Some(&lexicon.topics[i as usize]).filter(|t| matches!(t.category, Category::Hpi | Category::Ros))
-            }
-            _ => None,
-        });
-        if let Some(t) = named {
-            heard.subject = Some(t.id.clone());
-        }
     }
 
     fn form(&self, c: &Clause) -> QuestionForm {
@@ -338,78 +273,6 @@ impl Asker<'_, '_> {
         RequestKind::History { topics, categories }
     }
 
-    /// An aspect without a subject of its own is about what was talked about last.
-    fn followed_up(&self, aspects: &[Found], heard: &Heard) -> RequestKind {
-        let mut ranked: Vec<&Found> = aspects.iter().collect();
-        ranked.sort_by_key(|a| (usize::MAX - a.len(), a.from));
-        let mut subject = self.subject(heard);
-        // Where it is and what it feels like is asked of symptoms: a question about work before it changes nothing.
-        let of_symptom = ranked.first().is_some_and(|a| {
-            matches!(
-                a.entry,
-                Entry::Aspect(
-                    Aspect::Location
-                        | Aspect::Radiation
-                        | Aspect::Character
-                        | Aspect::Severity
-                        | Aspect::Aggravating
-                        | Aspect::Relieving
-                        | Aspect::Progression
-                        | Aspect::Associated
-                        | Aspect::Treatment
-                        | Aspect::Impact
-                        | Aspect::Episodes
-                )
-            )
-        });
-        if of_symptom && heard.subject.is_none() && !self.is_symptom(&subject) {
-            subject = self.context.complaint.unwrap_or("complaint").to_owned();
-        }
-        let mut topics: Vec<Topic> = Vec::new();
-        for a in ranked {
-            if let Entry::Aspect(aspect) = a.entry {
-                let topic = Topic::with_aspect(subject.clone(), aspect);
-                if !topics.contains(&topic) {
-                    topics.push(topic);
-                }
-            }
-        }
-        topics.truncate(ALTERNATIVES);
-        let category = self
-            .read
-            .lexicon
-            .topic(&subject)
-            .map(|i| self.read.lexicon.topics[i as usize].category)
-            .filter(|c| !matches!(c, Category::Ros))
-            .unwrap_or(Category::Hpi);
-        let mut categories = vec![category];
-        if topics.first().is_some_and(|t| t.aspect == Some(Aspect::Treatment)) {
-            categories.push(Category::Medication);
-        }
-        RequestKind::History { topics, categories }
-    }
-
-    /// What "it" is: named in this utterance, asked about last, told last, or the complaint.
-    fn subject(&self, heard: &Heard) -> String {
-        if let Some(s) = &heard.subject {
-            return s.clone();
-        }
-        if let Some(focus) = self.context.focus {
-            return focus.subject.clone();
-        }
-        if let Some(s) = self.context.last_reply.and_then(|reply| first_subject(self.read, reply)) {
-            return s;
-        }
-        self.context.complaint.unwrap_or("complaint").to_owned()
-    }
-
-    /// A symptom, or a word of the record's own, which may be one.
-    fn is_symptom(&self, subject: &str) -> bool {
-        let lexicon = self.read.lexicon;
-        let known = lexicon.topic(subject).map(|i| lexicon.topics[i as usize].category);
-        known.is_none_or(|c| matches!(c, Category::Hpi | Category::Ros | Category::Psychiatric | Category::Obstetric))
-    }
-
     /// Only small words: nothing to place.
     fn says_little(&self, from: usize, to: usize) -> bool {
         let w = &self.read.lexicon.words;
@@ -425,19 +288,8 @@ fn names_aspect(f: &Found) -> bool {
     )
 }
 
-/// The first symptom a text names.
-fn first_subject(read: &Read<'_>, text: &str) -> Option<String> {
-    let other = Read::new(read.lexicon, text);
-    other.found.iter().find_map(|f| match f.entry {
-        Entry::Topic(i) => Some(&read.lexicon.topics[i as usize])
-            .filter(|t| matches!(t.category, Category::Hpi | Category::Ros))
-            .map(|t| t.id.clone()),
-        _ => None,
-    })
-}
-
 /// Non-overlapping finds, longer ones first, back in reading order; one of each place.
-fn longest<'f>(found: impl Iterator<Item = &'f Found>) -> Vec<Found> {
+pub(crate) fn longest<'f>(found: impl Iterator<Item = &'f Found>) -> Vec<Found> {
     let mut all: Vec<Found> = found.copied().collect();
     all.sort_by_key(|f| (usize::MAX - f.len(), f.from));
     let mut out: Vec<Found> = Vec::new();
@@ -454,7 +306,7 @@ fn same_category(r: &Request, category: Category) -> bool {
     matches!(&r.kind, RequestKind::History { topics, categories } if topics.is_empty() && categories.first() == Some(&category))
 }
 
-fn push_once(list: &mut Vec<Request>, request: Request) {
+pub(crate) fn push_once(list: &mut Vec<Request>, request: Request) {
     if !list.iter().any(|r| r.kind == request.kind) {
         list.push(request);
     }

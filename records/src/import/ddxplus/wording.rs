@@ -156,6 +156,9 @@ fn own(text: &str) -> String {
         (" or were you afraid that you were about do die ", " or am about to die "),
         (" then usually ", " than usual "),
         (" in in ", " in "),
+        (" or have you ever had ", " or have had "),
+        (" or did you ever have ", " or have had "),
+        (" or ever had ", " or have had "),
         (" or do you ", " or I "),
         (" do you ", " I "),
         (" or did you ", " or "),
@@ -170,4 +173,56 @@ fn own(text: &str) -> String {
         s = s.replace(from, to);
     }
     s.trim().to_owned()
+}
+
+/// "a, b and c".
+pub(super) fn listed(parts: &[String]) -> String {
+    match parts {
+        [] => String::new(),
+        [one] => one.clone(),
+        [most @ .., last] => format!("{} and {last}", most.join(", ")),
+    }
+}
+
+/// Where it hurts, as patients call it.
+pub(super) fn spot(anatomical: &str) -> String {
+    let lower = anatomical.to_lowercase();
+    let lay = match lower.as_str() {
+        "iliac wing" | "iliac crest" => "hip bone",
+        "iliac fossa" => "lower tummy",
+        "hypochondrium" => "side under the ribs",
+        "epigastric" => "upper tummy",
+        "belly" => "tummy",
+        "axilla" => "armpit",
+        "thyroid cartilage" => "Adam's apple",
+        "coccyx" => "tailbone",
+        "cervical spine" => "neck bones",
+        "thoracic spine" => "upper back",
+        "lumbar spine" => "lower back",
+        "commissure" => "corner of the mouth",
+        "dorsal aspect of the hand" => "back of the hand",
+        "dorsal aspect of the foot" => "top of the foot",
+        "dorsal aspect of the wrist" => "back of the wrist",
+        "palmar face of the wrist" => "inside of the wrist",
+        "palmar side of the forearm" => "inside of the forearm",
+        "lateral side of the foot" => "outer side of the foot",
+        "posterior aspect of the ankle" => "back of the ankle",
+        "posterior chest wall" => "back of the chest",
+        "popliteal fossa" => "back of the knee",
+        "ischio jambier" => "back of the thigh",
+        "renal fossa" | "flank" => "side of the back",
+        "internal cheek" => "inside of the cheek",
+        "occiput" => "back of the head",
+        "scapula" => "shoulder blade",
+        "palace" => "roof of the mouth",
+        "pharynx" => "throat",
+        "trachea" => "windpipe",
+        "tibia" => "shin",
+        "trapezius" => "shoulder muscle",
+        "pubis" => "pubic bone",
+        "vermilion" => "lip",
+        "urethra" => "water pipe",
+        other => other,
+    };
+    lay.to_owned()
 }

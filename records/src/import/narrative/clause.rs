@@ -3,6 +3,7 @@
 use super::cut::{expand, is_plain_list, items};
 use super::fragment::describes;
 use super::patterns::*;
+use super::predicate::{AGO, HEADING, JUST_AGO, WEEKS};
 use super::topic::TopicIndex;
 use super::voice::{DOINGS, SYMPTOM_INGS, article, lower_first};
 use super::whole::{is_list, whole_items};
@@ -26,6 +27,30 @@ impl Narrator {
         }
         if let Some(intro) = self.introduction(text, source) {
             return intro;
+        }
+        if let Some(told) = self.told_by(text, source, category) {
+            return told;
+        }
+        let text = ["Today, ", "Currently, ", "Additionally, ", "Overall, ", "Associated "]
+            .iter()
+            .find_map(|lead| text.strip_prefix(lead))
+            .filter(|rest| !rest.starts_with("with "))
+            .unwrap_or(text);
+        // "2 days ago developed pain", "at 17 weeks' gestation".
+        if let Some(caps) = AGO.as_ref().and_then(|r| r.captures(text)) {
+            let spoken = self.voice().first(&format!("{} the patient {}", caps[1].to_lowercase(), &caps[2]));
+            return vec![self.file(&spoken, text, source, category, Polarity::Present, true)];
+        }
+        if JUST_AGO.as_ref().is_some_and(|r| r.is_match(text)) {
+            let spoken = format!("it was {}", text.to_lowercase());
+            return vec![self.file(&spoken, text, source, category, Polarity::Present, true)];
+        }
+        if HEADING.as_ref().is_some_and(|r| r.is_match(text)) {
+            return Vec::new();
+        }
+        if let Some(weeks) = WEEKS.as_ref().and_then(|r| r.captures(text)) {
+            let spoken = format!("I'm {} weeks pregnant", &weeks[1]);
+            return vec![self.file(&spoken, text, source, Category::Obstetric, Polarity::Present, false)];
         }
         if NONE.as_ref().is_some_and(|r| r.is_match(text)) {
             return vec![self.nothing(source, category)];
@@ -86,12 +111,34 @@ impl Narrator {
             }
             let first = inner.split_whitespace().next().unwrap_or("");
             if first.ends_with("ing") && !SYMPTOM_INGS.contains(&first) {
-                let spoken = self.voice().first(&format!("the patient has been {rest}"));
+                // What happened once is remembered, not still going on.
+                let once = [" ago", " when ", " in 19", " in 20", " last "].iter().any(|w| inner.contains(w));
+                let lead = if once { "the patient remembers" } else { "the patient has been" };
+                let spoken = self.voice().first(&format!("{lead} {rest}"));
                 return vec![self.file(&spoken, text, source, category, Polarity::Present, true)];
             }
             return self.enumerated(&rest, source, category);
         }
         self.fragment(text, source, category)
+    }
+
+    /// "His father notes that ...": a parent who speaks says it himself; of somebody else's words the patient says whose they are.
+    fn told_by(&mut self, text: &str, source: &str, category: Category) -> Option<Vec<Draft>> {
+        let caps = TOLD_BY.as_ref()?.captures(text)?;
+        let (who, rest) = (caps[1].to_lowercase(), caps[2].to_owned());
+        let parent = ["mother", "father", "mom", "mum", "dad", "parents", "guardian", "caregiver", "family"];
+        if self.voice().parent && parent.iter().any(|p| who.ends_with(p)) {
+            let spoken = rest.strip_prefix("they do ").map_or_else(|| rest.clone(), |r| format!("we do {r}"));
+            let spoken = spoken.strip_prefix("they ").map_or(spoken.clone(), |r| format!("we {r}"));
+            return Some(self.clause_again(&spoken, source, category));
+        }
+        let first = rest.split_whitespace().next().unwrap_or("").to_lowercase();
+        if !["he", "she", "the", "his", "her", "that", "they", "it", "there"].contains(&first.as_str()) {
+            return Some(self.clause_again(&rest, source, category));
+        }
+        let verb = if who.ends_with("parents") || who == "family" { "say" } else { "says" };
+        let spoken = format!("my {who} {verb} {}", self.voice().first(&rest));
+        Some(vec![self.file(&spoken, &rest, source, category, Polarity::Present, true)])
     }
 
     fn clause_again(&mut self, rest: &str, source: &str, category: Category) -> Vec<Draft> {
@@ -254,7 +301,11 @@ impl Narrator {
         let many = parts.len() > 1;
         let mut out = Vec::new();
         for p in &parts {
+            let p = p.strip_prefix("including ").or(p.strip_prefix("use of ")).unwrap_or(p);
             let lower = p.to_lowercase();
+            if HEADING.as_ref().is_some_and(|r| r.is_match(p)) {
+                continue;
+            }
             if let Some(negated) = lower.strip_prefix("no ").or(lower.strip_prefix("without ")) {
                 out.extend(self.denial(negated, p, category));
                 continue;
@@ -286,6 +337,9 @@ impl Narrator {
         if is_told(&noun) {
             return noun;
         }
+        if let Some(said) = self.predicate(&noun, &first, category) {
+            return said;
+        }
         match category {
             Category::Hpi | Category::Ros if DOINGS.contains(&first.as_str()) && noun.contains(' ') => {
                 format!("I've been {noun}")
@@ -307,7 +361,17 @@ impl Narrator {
                     .trim_start_matches("allergic to ")
                     .trim_start_matches("allergies to ")
             ),
-            Category::Family => format!("In my family there is {}", noun.trim_start_matches("family history of ")),
+            Category::Family => {
+                let of = ["family history of ", "positive for ", "significant for ", "notable for ", "history of "];
+                let bare = of.iter().fold(noun.as_str(), |n, lead| n.strip_prefix(lead).unwrap_or(n));
+                format!(
+                    "In my family there is {}",
+                    bare.replace(" in the father", " in my father")
+                        .replace(" in the mother", " in my mother")
+                        .replace(" in the maternal", " in my maternal")
+                        .replace(" in the paternal", " in my paternal")
+                )
+            }
             Category::Vaccination => format!("I've had the {noun} vaccine"),
             Category::Demographic => format!("I'm {noun}"),
             Category::Social => format!("I have {}", article(&noun)),

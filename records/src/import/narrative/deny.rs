@@ -39,8 +39,19 @@ impl Narrator {
         for (i, p) in parts.iter().enumerate() {
             // "neurological or cardiovascular problems": the noun belongs to both.
             let last = parts.last().and_then(|l| l.split_whitespace().next_back()).unwrap_or("");
-            if super::clause_verbs(&p.split_whitespace().next().unwrap_or("").to_lowercase()) {
+            if super::verbs::opens_line(&p.split_whitespace().next().unwrap_or("").to_lowercase()) {
                 out.extend(self.fragment(p, p, category));
+                continue;
+            }
+            // "no smoking, social alcohol": what is done now and then is not denied.
+            let some = ["social ", "occasional ", "moderate ", "some "].iter().any(|s| p.to_lowercase().starts_with(s));
+            let sentence = [" is ", " are ", " was ", " were "].iter().any(|v| p.contains(v)) && i > 0;
+            if sentence {
+                out.extend(self.fragment(p, p, category));
+                continue;
+            }
+            if some && ["alcohol", "drink", "smok"].iter().any(|h| p.to_lowercase().contains(h)) {
+                out.extend(self.fragment(p, p, Category::Social));
                 continue;
             }
             let shared = [
@@ -110,6 +121,7 @@ impl Narrator {
     fn deny(&self, item: &str, category: Category, family: bool, history: bool) -> (String, String) {
         let cut = [
             "no ",
+            "mention of ",
             "use of ",
             "any ",
             "other ",
@@ -160,6 +172,10 @@ impl Narrator {
             format!("I have no {noun}")
         } else if category == Category::Social && ["siblings", "children", "pets", "family"].contains(&first.as_str()) {
             format!("I don't have any {noun}")
+        } else if ["on", "at", "during", "with", "after", "in"].contains(&first.as_str()) {
+            format!("It doesn't happen {noun}")
+        } else if ["color", "colour", "size", "shape", "texture", "consistency"].contains(&lower.as_str()) {
+            format!("I haven't noticed any change in {noun}")
         } else if first == "been" || first == "had" {
             format!("I haven't {noun}")
         } else {

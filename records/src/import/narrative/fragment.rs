@@ -85,10 +85,17 @@ impl Narrator {
         let quality = "mainly mostly particularly especially worse better throbbing sharp dull burning stabbing constant \
              intermittent gradual sudden severe mild moderate localized localised generalised generalized \
              unilateral bilateral progressive persistent aching crampy occasional stable unchanged similar";
-        let patient_verbs = super::clause_verbs(&first);
+        // "Severe, recurrent hypoglycaemia": a quality of something that is named there is no sentence of its own.
+        let qualified = text.split_whitespace().count() > 2
+            && (lower.contains(" infection")
+                || lower.contains("emia")
+                || lower.contains("aemia")
+                || lower.contains(" bleeding")
+                || lower.contains(" disease"));
+        let patient_verbs = super::verbs::opens_line(&first);
         let people = "i he she the his her my it this that there these they when while after since because if in on at \
              over during for regarding ever despite of symptoms initially additionally recently today yesterday \
-             however patient you your pain both all some as due prior before one two three";
+             however patient you your pain both all some as due prior before one two three later subsequently afterwards soon";
         let finite = [
             " is ",
             " was ",
@@ -134,6 +141,15 @@ impl Narrator {
             " helps",
             " brought",
             " been ",
+            " provided ",
+            " resulted ",
+            " failed ",
+            " required ",
+            " persisted",
+            " progressed",
+            " responded",
+            " remained",
+            " gave ",
         ];
         let padded = format!(" {lower} ");
         let is_sentence =
@@ -193,7 +209,9 @@ impl Narrator {
             };
             format!("{lead}{}", v.first(&lower_first(text)))
         } else if is(quality)
+            && matches!(category, Category::Hpi | Category::Ros)
             && !is_sentence
+            && !qualified
             && !names_symptom(&lower)
             && TopicIndex::builtin().and_then(|t| t.best(text, category)).is_none()
         {
@@ -220,7 +238,7 @@ impl Narrator {
 
 /// A test or its report is what the sentence is about.
 static RESULT: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(?i)^(?:[\w'’()/-]+ ){1,6}(?:revealed|confirmed|showed|demonstrated|suggested|suggests?|disclosed)\b")
+    Regex::new(r"(?i)^(?:[\w'’()/-]+ ){1,6}(?:revealed|indicated|identified|detected|confirmed|showed|demonstrated|suggested|suggests?|disclosed)\b")
         .ok()
 });
 

@@ -39,13 +39,17 @@ pattern!(
 pattern!(
     REPORTS,
     format!(
-        r"(?i)^(?:{WHO} )?{ADV}(?:reports?|reported|reporting|states?|stated|says|said|notes|noted|mentions?|mentioned|describes|described|endorses|endorsed|admits(?: to)?|complains? of|complained of|complaining of|complaints? of|experiences|experienced|experiencing|presents? with|presented with|presenting with|suffers? from|claims|confirms|confirmed|symptoms include|symptoms included)(?: (?:that|having|to have|of))? (.+)$"
+        r"(?i)^(?:{WHO} )?{ADV}(?:reports?|reported|reporting|states?|stated|says|said|notes|noted|mentions?|mentioned|describes|described|endorses|endorsed|admits(?: to)?|complains? of|complained of|complaining of|complaints? of|experiences|experienced|experiencing|(?:presents?|presented|presenting) with(?: (?:a )?complaints? of)?|shows? signs of|suffers? from|claims|confirms|confirmed|symptoms include|symptoms included)(?: (?:that|having|to have|of))? (.+)$"
     )
+);
+pattern!(
+    TOLD_BY,
+    r"(?i)^(?:(?:the )?patient(?:'s|’s)|his|her|their|my) ((?:older |younger |biological |adoptive )?(?:mother|father|mom|mum|dad|parents|wife|husband|spouse|partner|daughter|son|brother|sister|grandmother|grandfather|girlfriend|boyfriend|friend|caregiver|guardian|family)) (?:also |now |further )?(?:reports?|reported|states?|stated|notes|noted|says|said|mentions|mentioned|describes|described|adds|added|believes|explains|confirms)(?: that)? (.+)$"
 );
 pattern!(
     HISTORY,
     format!(
-        r"(?i)^(?:{WHO} )?{ADV}(?:(?:with )?(?:a |an )?(?:(?:known|past|significant|prior|previous|personal|remote|long|chronic) )*(?:medical |surgical )?history (?:is |was )?(?:only )?(?:includes?|included|of|significant (?:only )?for|notable (?:only )?for|remarkable for|positive for)|(?:only )?significant (?:only )?for|notable for|known (?:case of|history of|to have|for|with)|comorbidities include|diagnosed previously with)[: ]* ?(.+)$"
+        r"(?i)^(?:{WHO} )?{ADV}(?:(?:with )?(?:a |an )?(?:(?:known|past|significant|prior|previous|personal|remote|long|chronic) )*(?:medical |surgical )?history (?:is |was )?(?:only )?(?:included|includes|include|including|of|significant (?:only )?for|notable (?:only )?for|remarkable for|positive for)|(?:only )?significant (?:only )?for|notable for|known (?:case of|history of|to have|for|with)|comorbidities include|diagnosed previously with)[: ]* ?(.+)$"
     )
 );
 pattern!(
@@ -93,7 +97,7 @@ pattern!(
 );
 pattern!(
     EXAM,
-    r"(?i)\b(physical exam\w*|on exam\w*|examination (?:shows|reveals|is|was|of|demonstrates)|exam (?:shows|reveals|is|was|demonstrates)|auscultation|palpation|percussion|(?:his|her|the|patient's) (?:temperature|pulse|blood pressure|respirations?|respiratory rate|heart rate|oxygen saturation|vital signs|vitals|bmi)|temperature (?:is|of)|blood pressure (?:is|of)|pulse (?:is|of)|respirations are|vital signs|\d+/\d+ ?mm ?hg|appears (?:well|ill|pale|confused|comfortable|lethargic|anxious)|tenderness|murmur|reflexes|cranial nerves|bowel sounds|breath sounds|fundoscop\w+|slit lamp|neurologic exam|mental status exam|bimanual|speculum)"
+    r"(?i)\b(physical exam\w*|on exam\w*|examination (?:shows|reveals|is|was|of|demonstrates)|exam (?:shows|reveals|is|was|demonstrates)|auscultation|palpation|percussion|(?:his|her|the|patient's) (?:temperature|pulse|blood pressure|respirations?|respiratory rate|heart rate|oxygen saturation|vital signs|vitals|bmi)|temperature (?:is|of)|blood pressure (?:is|of)|pulse (?:is|of)|respirations are|vital signs|\d+/\d+ ?mm ?hg|appears (?:well|ill|pale|confused|comfortable|lethargic|anxious)|tenderness|murmur|reflexes|cranial nerves|bowel sounds|breath sounds|fundoscop\w+|slit lamp|neurologic exam|mental status exam|bimanual|speculum|(?:alert|conscious) and oriented|in no (?:acute|apparent) distress|well[- ](?:developed|nourished|appearing)|normotensive)"
 );
 pattern!(
     TEST,
@@ -110,7 +114,8 @@ pub(super) fn recategorise(sentence: &str, given: Category) -> Category {
     match given {
         Category::Hpi | Category::Ros | Category::Pmh if is(&EXAM) && is(&DOSE_OR_VITAL) => Category::Exam,
         Category::Hpi | Category::Pmh if is(&TEST) && is(&RESULT) && !is(&HISTORY_CUE) => Category::Test,
-        Category::Hpi | Category::Pmh | Category::Social if is(&FAMILY) => Category::Family,
+        // "His mother says that he has no fever" is about him.
+        Category::Hpi | Category::Pmh | Category::Social if is(&FAMILY) && !is(&TOLD_BY) => Category::Family,
         Category::Hpi if is(&ALLERGY) => Category::Allergy,
         Category::Hpi if is(&HISTORY) => Category::Pmh,
         Category::Hpi if is(&SMOKES) && !sentence.to_lowercase().contains("pain") => Category::Social,
@@ -127,7 +132,10 @@ pub(super) fn recategorise(sentence: &str, given: Category) -> Category {
     }
 }
 
-pattern!(DOSE_OR_VITAL, r"(?i)\d+/\d+ ?mm ?hg|\d ?°|/min\b|\bbpm\b|on exam|examination (?:shows|reveals)|mmhg|\bkg/m");
+pattern!(
+    DOSE_OR_VITAL,
+    r"(?i)\d+/\d+ ?mm ?hg|\d ?°|/min\b|\bbpm\b|on exam|examination (?:shows|reveals)|mmhg|\bkg/m|oriented to|and oriented|in no (?:acute|apparent) distress"
+);
 pattern!(
     RESULT,
     r"(?i)\b(show(?:s|ed)?|reveal(?:s|ed)?|demonstrat(?:es|ed|ing)|confirm(?:s|ed)?|elevated|normal|negative|positive|decreased|detected|identified|g/dl|mg/dl|/l)\b"

@@ -176,91 +176,29 @@ pub(super) fn base(verb: &str) -> Option<String> {
     })
 }
 
+/// What a patient does, in the third person of notes.
+const DAILY: &str = "takes drinks smokes works lives feels eats sleeps uses goes wakes walks wants needs thinks believes gets \
+    exercises plays attends enjoys worries avoids continues looks wears struggles travels keeps likes finds \
+    suffers prefers has remains states plans appears";
+
+/// Further verbs after a conjunction: "he eats well and denies pain".
+const BESIDE: &str = "is does denies notices mentions attributes rides manages endorses follows puts swims reports notes complains \
+    describes tries says cries experiences presents knows makes runs sees spends weighs requires hopes refuses \
+    speaks tends watches checks climbs ambulates recalls moves stays turns stands sits rests lies hears rates";
+
+/// Further verbs that open a line with the patient left out.
+const OPENING: &str = "supports owns teaches studies helps drives remembers cannot tolerates occasionally socially resides performs seems";
+
+fn listed(list: &str, word: &str) -> bool {
+    list.split(' ').any(|w| w == word)
+}
+
 /// Verbs that clinicians' notes put third in "he eats well and drinks little".
-pub(super) const COORDINATE: &[&str] = &[
-    "is",
-    "has",
-    "does",
-    "takes",
-    "drinks",
-    "smokes",
-    "works",
-    "lives",
-    "feels",
-    "eats",
-    "denies",
-    "notices",
-    "mentions",
-    "attributes",
-    "rides",
-    "manages",
-    "endorses",
-    "follows",
-    "puts",
-    "swims",
-    "reports",
-    "states",
-    "notes",
-    "complains",
-    "describes",
-    "sleeps",
-    "uses",
-    "goes",
-    "wakes",
-    "walks",
-    "wants",
-    "needs",
-    "thinks",
-    "believes",
-    "gets",
-    "tries",
-    "says",
-    "exercises",
-    "plays",
-    "attends",
-    "enjoys",
-    "worries",
-    "cries",
-    "avoids",
-    "continues",
-    "experiences",
-    "presents",
-    "appears",
-    "looks",
-    "finds",
-    "knows",
-    "likes",
-    "makes",
-    "runs",
-    "sees",
-    "spends",
-    "struggles",
-    "suffers",
-    "wears",
-    "weighs",
-    "requires",
-    "remains",
-    "keeps",
-    "hopes",
-    "plans",
-    "prefers",
-    "refuses",
-    "speaks",
-    "travels",
-    "tends",
-    "watches",
-    "checks",
-    "climbs",
-    "ambulates",
-    "recalls",
-    "moves",
-    "stays",
-    "turns",
-    "stands",
-    "sits",
-    "runs",
-    "rests",
-    "lies",
-    "hears",
-    "rates",
-];
+pub(super) fn coordinates(word: &str) -> bool {
+    listed(DAILY, word) || listed(BESIDE, word)
+}
+
+/// Verbs that open a line of a note with the patient left out: "Takes aspirin", "Lives alone".
+pub(super) fn opens_line(word: &str) -> bool {
+    listed(DAILY, word) || listed(OPENING, word)
+}

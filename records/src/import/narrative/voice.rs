@@ -2,7 +2,7 @@
 
 pub(crate) use super::article::{article, lower_first};
 pub(super) use super::verbs::{ADVERBS, DOINGS, SYMPTOM_INGS};
-use super::verbs::{AFTER_HER_ME, COORDINATE, RELATIVES_F, RELATIVES_M, base};
+use super::verbs::{AFTER_HER_ME, RELATIVES_F, RELATIVES_M, base, coordinates};
 use crate::record::Sex;
 use regex::Regex;
 use std::sync::LazyLock;
@@ -39,7 +39,7 @@ static OWN_CHILD: LazyLock<Option<Regex>> =
 
 /// What a note says of telling, where the telling is done here: "I state that I have", "which I note are".
 static TELLING: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"\bI (?:also )?(?:state|note|report|mention|say|describe)(?: that)? (I\b|I'|my |the |it |this |there |these |when |after |since |occasionally |lately )").ok()
+    Regex::new(r"\bI (?:also )?(?:state|note|report|mention|say|describe|explain|add|indicate)(?: that| a feeling of| feeling)? (I\b|I'|my |the |it |this |there |these |when |after |since |occasionally |lately )").ok()
 });
 
 impl Voice {
@@ -134,7 +134,7 @@ impl Voice {
                 let adverb = lower.ends_with("ly") || ADVERBS.contains(&lower.as_str());
                 let joined = subject_i
                     && (["and", "or", "but", "then"].contains(&previous.as_str()) || comma)
-                    && COORDINATE.contains(&lower.as_str());
+                    && coordinates(&lower);
                 let verb = (agree || joined).then(|| base(&lower)).flatten();
                 match verb {
                     Some(v) if !(joined && !agree && v == "am") => out.push_str(&v),
@@ -144,6 +144,10 @@ impl Voice {
                 }
                 if !adverb {
                     agree = false;
+                } else if ["and", "or", "but", "then"].contains(&previous.as_str()) {
+                    // "and rarely has": the adverb lies between, the verb is still of "I".
+                    comma = false;
+                    continue;
                 }
                 if ["that", "which", "who", "where"].contains(&lower.as_str()) {
                     subject_i = false;
@@ -163,11 +167,26 @@ impl Voice {
     pub fn sentence(self, first_person: &str) -> String {
         let s = doing(&super::lay::plain(first_person.trim()));
         let s = if self.parent { self.parental(&s) } else { s };
-        let s = s.trim().trim_end_matches(['.', ',', ';', ':', ' ']).trim();
+        let s = without_brackets(&s);
+        let s = s.trim().trim_end_matches(['.', ',', ';', ':', ' ', '-', '–', '(', '/']).trim();
         let mut chars = s.chars();
         let head = chars.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
         format!("{head}{}.", chars.as_str())
     }
+}
+
+/// Nobody speaks a short form in brackets: "diabetes (PNDM)", "type 2 diabetes (type 2 diabetes)".
+fn without_brackets(text: &str) -> String {
+    static SHORT: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(r" \((?:[A-Z][A-Za-z]{0,3}[A-Z0-9][A-Z0-9/-]{0,8}s?|[a-z0-9 ]{4,40})\)").ok());
+    let Some(re) = SHORT.as_ref() else { return text.to_owned() };
+    re.replace_all(text, |c: &regex::Captures<'_>| {
+        let inner = c[0].trim_matches([' ', '(', ')']);
+        let twice = c.get(0).is_some_and(|m| text[..m.start()].to_lowercase().ends_with(&inner.to_lowercase()));
+        let short = inner.starts_with(|c: char| c.is_uppercase());
+        if twice || short { String::new() } else { c[0].to_owned() }
+    })
+    .into_owned()
 }
 
 /// Lay words for a symptom may be something done: "I've had getting up at night" is "I've been getting up at night".
@@ -213,6 +232,9 @@ fn contract(text: &str) -> String {
         ("I would ", "I'd "),
         ("I will ", "I'll "),
         (" nor does I ", " nor do I "),
+        ("since I last saw I ", "since you last saw me "),
+        ("since I last saw I.", "since you last saw me."),
+        ("I last saw I", "you last saw me"),
         ("I last saw me", "you last saw me"),
         ("a new I ", "a new patient "),
         ("which I note are ", "which are "),
