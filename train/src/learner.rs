@@ -1,13 +1,14 @@
 //! The model, its optimiser, and one step: forward, loss on the host, backward, clip, AdamW.
 
-use crate::adamw::{AdamW, AdamWError, BadGradient, Clip, Moments};
+use crate::adamw::{AdamW, BadGradient, Clip};
 use crate::grpo::importance::gap;
 use crate::grpo::sequence::SequenceError;
 use crate::grpo::{GrpoConfig, Over, Sequence, Tally, loss};
 use crate::lesson::{Batch, Lesson, pack};
 use crate::metrics::{Metrics, monitors};
+use crate::optimizer::{Optimizer, OptimizerError, Update};
 use bedside_lm::{HeadOptions, LmError, Model};
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 
 /// Why a step was not taken. Parameters are as they were before it.
 #[derive(Debug, thiserror::Error)]
@@ -21,7 +22,7 @@ pub enum LearnError {
     #[error(transparent)]
     Gradient(#[from] BadGradient),
     #[error(transparent)]
-    Optimizer(#[from] AdamWError),
+    Optimizer(#[from] OptimizerError),
     #[error("nothing in this step can be learned from\nhint: every group is flat, unscored or masked; see frac_reward_zero_std")]
     Nothing,
 }
@@ -29,11 +30,10 @@ pub enum LearnError {
 /// A model in training.
 pub struct Learner {
     pub model: Model,
-    moments: Vec<Moments>,
-    optimizer: AdamW,
+    adamw: AdamW,
     clip_norm: Option<f64>,
-    /// Optimiser steps taken.
-    step: u64,
+    /// Moments and the number of steps taken; what a checkpoint keeps beside the parameters.
+    pub optimizer: Optimizer,
     /// Tokens of one forward pass at most.
     pub batch_tokens: usize,
     /// Rows of logits that exist at a time.
@@ -51,30 +51,8 @@ struct Forward {
 struct Gathered(Vec<Vec<f32>>);
 
 impl Learner {
-    pub fn new(model: Model, optimizer: AdamW, clip_norm: Option<f64>) -> Learner {
-        let moments = model.vars().iter().map(|(_, v)| Moments::zeros(v.elem_count())).collect();
-        Learner { model, moments, optimizer, clip_norm, step: 0, batch_tokens: 8192, head_chunk: 256 }
-    }
-
-    pub fn steps(&self) -> u64 {
-        self.step
-    }
-
-    /// Optimiser state for a checkpoint, in the order of the model's parameters.
-    pub fn state(&self) -> (u64, &[Moments]) {
-        (self.step, &self.moments)
-    }
-
-    /// Takes up the optimiser where a checkpoint left it.
-    pub fn restore(&mut self, step: u64, moments: Vec<Moments>) -> Result<(), LearnError> {
-        let wanted: Vec<usize> = self.moments.iter().map(|m| m.m.len()).collect();
-        let given: Vec<usize> = moments.iter().map(|m| m.m.len()).collect();
-        if wanted != given {
-            let sum = |v: &[usize]| v.iter().sum();
-            return Err(AdamWError::Lengths { params: sum(&wanted), grads: sum(&wanted), moments: sum(&given) }.into());
-        }
-        (self.step, self.moments) = (step, moments);
-        Ok(())
+    pub fn new(model: Model, adamw: AdamW, clip_norm: Option<f64>) -> Learner {
+        Learner { model, adamw, clip_norm, optimizer: Optimizer::default(), batch_tokens: 8192, head_chunk: 256 }
     }
 
     fn forward(&self, batch: &Batch, temperature: f64, entropy: bool) -> Result<Forward, LearnError> {
@@ -85,7 +63,7 @@ impl Learner {
         let options = HeadOptions { chunk: self.head_chunk, temperature, entropy };
         let out = self.model.log_probs(&hidden, &batch.rows, &batch.targets, options)?;
         let host = |t: &Tensor| -> Result<Vec<f64>, candle_core::Error> {
-            t.to_dtype(candle_core::DType::F64)?.to_vec1::<f64>()
+            t.to_dtype(DType::F64)?.to_vec1::<f64>()
         };
         let entropy = out.entropy.as_ref().map(host).transpose()?.unwrap_or_default();
         Ok(Forward { log_probs: host(&out.log_probs)?, tensor: out.log_probs, entropy })
@@ -97,7 +75,7 @@ impl Learner {
         let loss = (&forward.tensor * weights.to_dtype(forward.tensor.dtype())?)?.sum_all()?;
         let gradients = self.model.backward(&loss)?.0;
         for (k, g) in gradients.iter().enumerate() {
-            let g = g.flatten_all()?.to_dtype(candle_core::DType::F32)?.to_vec1::<f32>()?;
+            let g = g.flatten_all()?.to_dtype(DType::F32)?.to_vec1::<f32>()?;
             match into.0.get_mut(k) {
                 Some(sum) => sum.iter_mut().zip(&g).for_each(|(a, b)| *a += b),
                 None => into.0.push(g),
@@ -109,12 +87,20 @@ impl Learner {
     /// Clips and applies what was gathered; returns the norm before clipping.
     fn apply(&mut self, gathered: &Gathered, lr: f64) -> Result<f64, LearnError> {
         let clip = Clip::of(gathered.0.iter().map(Vec::as_slice), self.clip_norm)?;
-        self.step += 1;
-        for (((_, var), grads), moments) in self.model.vars().iter().zip(&gathered.0).zip(&mut self.moments) {
-            let mut params = var.flatten_all()?.to_dtype(candle_core::DType::F32)?.to_vec1::<f32>()?;
-            self.optimizer.update(self.step, lr, clip.scale, &mut params, grads, moments)?;
-            let updated = Tensor::from_vec(params, var.shape(), var.device())?.to_dtype(var.dtype())?;
-            var.set(&updated)?;
+        let vars = self.model.vars();
+        let mut params = Vec::with_capacity(vars.len());
+        for (_, var) in vars {
+            params.push(var.flatten_all()?.to_dtype(DType::F32)?.to_vec1::<f32>()?);
+        }
+        let mut updates: Vec<Update> = vars
+            .iter()
+            .zip(&mut params)
+            .zip(&gathered.0)
+            .map(|(((name, _), p), g)| (name.as_str(), p.as_mut_slice(), g.as_slice()))
+            .collect();
+        self.optimizer.step(&self.adamw, lr, clip.scale, &mut updates)?;
+        for ((_, var), p) in vars.iter().zip(params) {
+            var.set(&Tensor::from_vec(p, var.shape(), var.device())?.to_dtype(var.dtype())?)?;
         }
         self.model.refresh()?;
         Ok(clip.norm)

@@ -72,11 +72,13 @@
 
 pub mod adamw;
 pub mod checkpoint;
+pub mod evaluate;
 pub mod grpo;
 pub mod metrics;
 pub mod learner;
 pub mod lesson;
 pub mod optimizer;
+pub mod policy_folder;
 pub mod reward;
 pub mod rollout;
 pub mod schedule;

@@ -1,12 +1,12 @@
 //! From what a group did to what its members are paid, and what credit their tokens get.
 
-use crate::grpo::advantage::{GroupStats, scored};
+use crate::grpo::advantage::GroupStats;
+use crate::grpo::reward::{self as grpo, MemberReward};
 use crate::grpo::{CertifiedGroup, GrpoConfig, advantages};
 use crate::lesson::Lesson;
 use crate::metrics::monitors::Episode;
 use crate::rollout::Played;
 use bedside_env::{Event, Limit, Status, TokenTrace};
-use std::collections::BTreeMap;
 
 /// A rollout, paid.
 #[derive(Clone, Debug)]
@@ -21,9 +21,14 @@ pub struct Paid {
 /// Rewards, advantages and credit of a rollout. A member without a score is not paid: it has no reward, no part in its group's
 /// mean, and teaches nothing. `turns` gives rewards by group, member and turn where credit goes by turn.
 pub fn pay(config: &GrpoConfig, groups: &[CertifiedGroup<Played>], turns: Option<&TurnRewards>) -> Paid {
-    let components: Vec<Vec<BTreeMap<String, f64>>> = groups.iter().map(|g| components(config, g.members())).collect();
-    let reward = |parts: &BTreeMap<String, f64>| (!parts.is_empty()).then(|| parts.values().sum::<f64>());
-    let rewards: Vec<Vec<Option<f64>>> = components.iter().map(|g| g.iter().map(reward).collect()).collect();
+    let paid_for = |group: &CertifiedGroup<Played>| {
+        let rubric: Vec<Option<f64>> = group.members().iter().map(|p| p.last.reward.value()).collect();
+        let lengths: Vec<usize> =
+            group.members().iter().map(|p| p.turns.iter().map(|t| t.trace.ids.len()).sum()).collect();
+        grpo::pay(config, &rubric, &lengths)
+    };
+    let rewarded: Vec<Vec<MemberReward>> = groups.iter().map(paid_for).collect();
+    let rewards: Vec<Vec<Option<f64>>> = rewarded.iter().map(|g| g.iter().map(|r| r.total).collect()).collect();
     let credit = advantages(&config.advantage, &rewards);
     let mut paid = Paid { lessons: Vec::new(), episodes: Vec::new(), groups: credit.groups };
     for (g, group) in groups.iter().enumerate() {
@@ -39,7 +44,7 @@ pub fn pay(config: &GrpoConfig, groups: &[CertifiedGroup<Played>], turns: Option
                 trained: credit.trained[g][m] && !cut,
                 turns: traces,
             });
-            paid.episodes.push(episode(played, rewards[g][m], components[g][m].clone()));
+            paid.episodes.push(episode(played, &rewarded[g][m]));
         }
         paid.lessons.push(lessons);
     }
@@ -49,34 +54,13 @@ pub fn pay(config: &GrpoConfig, groups: &[CertifiedGroup<Played>], turns: Option
 /// Rewards by group, member and doctor turn.
 pub type TurnRewards = Vec<Vec<Vec<Option<f64>>>>;
 
-/// Rubric score, length bonus and overlong penalty of each member (M2 eq. 2 and 3; DAPO 3.4); nothing where there is no score.
-fn components(config: &GrpoConfig, members: &[Played]) -> Vec<BTreeMap<String, f64>> {
-    let rubric: Vec<Option<f64>> = members.iter().map(|p| p.last.reward.value().filter(|r| scored(Some(*r)).is_some())).collect();
-    let lengths: Vec<usize> = members.iter().map(|p| p.turns.iter().map(|t| t.trace.ids.len()).sum()).collect();
-    let bonuses = config.length_bonus.as_ref().map(|b| b.bonuses(&rubric, &lengths));
-    let one = |(k, played): (usize, &Played)| {
-        let mut parts = BTreeMap::new();
-        let Some(score) = rubric[k] else { return parts };
-        parts.insert("rubric".to_owned(), score);
-        if let Some(b) = &bonuses {
-            parts.insert("length_bonus".to_owned(), b[k]);
-        }
-        if let Some(o) = &config.overlong {
-            let longest = played.turns.iter().map(|t| t.trace.ids.len()).max().unwrap_or(0);
-            parts.insert("overlong".to_owned(), o.penalty(longest, config.max_completion));
-        }
-        parts
-    };
-    members.iter().enumerate().map(one).collect()
-}
-
-fn episode(played: &Played, reward: Option<f64>, components: BTreeMap<String, f64>) -> Episode {
+fn episode(played: &Played, paid: &MemberReward) -> Episode {
     let axis = |(key, value): (&'static str, Option<f64>)| Some((key.strip_prefix("axis:")?.to_owned(), value?));
     let axes = played.last.metrics.iter().filter_map(axis).collect();
     let repaired = played.log.events.iter().filter(|e| matches!(e, Event::ReplyRepaired { .. })).count();
     Episode {
-        reward,
-        components,
+        reward: paid.total,
+        components: paid.components.clone(),
         axes,
         tokens: played.turns.iter().flat_map(|t| t.trace.ids.iter().copied()).collect(),
         truncated: played.turns.iter().any(|t| t.truncated) || played.last.status == Status::Truncated(Limit::Turns),

@@ -4,13 +4,12 @@
 use crate::grpo::Credit;
 use crate::lesson::Lesson;
 use bedside_env::seed::{Draw, Purpose, Seed};
-use bedside_env::units::{Case, Phrasing};
+use bedside_env::units::Case;
 use bedside_env::{
-    Action, Env, EnvConfig, EnvError, EpisodeLog, Gym, Observation, Policy, PolicyError, ResetOptions, TokenTrace,
+    DoctorTurn, Env, EnvConfig, EnvError, EpisodeLog, Gym, Observation, Policy, PolicyError, ResetOptions, Speaker, TokenTrace,
 };
-use bedside_lm::parse::{DIAGNOSIS, EXAMINE, TEST};
+use bedside_lm::parse::render_reply;
 use bedside_lm::prompt::{PromptConfig, PromptError};
-use bedside_lm::tokens::TokenError;
 use bedside_lm::{ChatTemplate, Tokenizer};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,7 +19,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub struct Demonstration {
     pub case: usize,
     /// What the doctor saw, and did about it.
-    pub turns: Vec<(Observation, Action)>,
+    pub turns: Vec<(Observation, DoctorTurn)>,
     pub score: Option<f64>,
     pub log: EpisodeLog,
 }
@@ -33,8 +32,6 @@ pub enum TeachingError {
     Policy(#[from] PolicyError),
     #[error(transparent)]
     Prompt(#[from] PromptError),
-    #[error(transparent)]
-    Token(#[from] TokenError),
     #[error("a worker thread is gone\nhint: it panicked; its message is on standard error, please report it")]
     WorkerLost,
 }
@@ -104,50 +101,41 @@ fn play<P: Policy>(gym: &mut Gym, doctor: &mut P, case: usize, seed: Seed) -> Re
             }
             .into());
         };
-        let action = decision.turn.action.clone();
+        let taken = decision.turn.clone();
         let step = gym.step(decision)?;
-        turns.push((std::mem::replace(&mut observation, step.observation), action));
+        turns.push((std::mem::replace(&mut observation, step.observation), taken));
         if !step.status.is_running() {
             return Ok(Demonstration { case, turns, score: step.reward.value(), log: gym.log()? });
         }
     }
 }
 
-/// An action as a language model writes it; [`bedside_lm::parse::parse_reply`] reads it back.
-pub fn reply_text(action: &Action) -> String {
-    match action {
-        Action::Say(text) => text.replace(['\n', '\r'], " "),
-        Action::Ask(_) => Phrasing::spoken(action),
-        Action::Examine(site) => format!("{EXAMINE} [{site}]"),
-        Action::OrderTest(test) => format!("{TEST} [{test}]"),
-        Action::Conclude { differential, plan } => {
-            format!("{DIAGNOSIS} [{}] {}", differential.join("; "), plan.replace(['\n', '\r'], " ")).trim_end().to_owned()
-        }
+/// A demonstration as a lesson: each reply after the prompt that the model would have been shown.
+pub fn lesson(
+    demonstration: &Demonstration,
+    prompt: &PromptConfig,
+    chat: &ChatTemplate,
+    tokenizer: &Tokenizer,
+) -> Result<Lesson, TeachingError> {
+    let mut turns = Vec::with_capacity(demonstration.turns.len());
+    for (observation, turn) in &demonstration.turns {
+        let example = prompt.example(observation, turn, chat, tokenizer)?;
+        let mask = vec![1; example.reply_ids.len()];
+        turns.push(TokenTrace { prompt_ids: example.prompt_ids, ids: example.reply_ids, log_probs: Vec::new(), mask });
     }
+    Ok(Lesson { turns, credit: Credit::Sequence(0.0), trained: true })
 }
 
-/// What turns words into a model's tokens.
-pub struct Voice<'a> {
-    pub tokenizer: &'a Tokenizer,
-    pub chat: &'a ChatTemplate,
-    pub prompt: &'a PromptConfig,
-    /// Written before a reply and after it: a space and a line break in the compact style, the template's end mark in others.
-    pub before: &'a str,
-    pub after: &'a str,
-}
-
-impl Voice<'_> {
-    /// A demonstration as a lesson: each reply after the prompt that the model would have been shown.
-    pub fn lesson(&self, demonstration: &Demonstration) -> Result<Lesson, TeachingError> {
-        let mut turns = Vec::with_capacity(demonstration.turns.len());
-        for (observation, action) in &demonstration.turns {
-            let prompt_ids = self.prompt.ids(observation, self.chat, self.tokenizer)?;
-            let ids = self.tokenizer.encode(&format!("{}{}{}", self.before, reply_text(action), self.after))?;
-            let mask = vec![1; ids.len()];
-            turns.push(TokenTrace { prompt_ids, ids, log_probs: Vec::new(), mask });
+/// All that is said in a demonstration, as a tokenizer should learn to cut it.
+pub fn text(demonstration: &Demonstration) -> String {
+    let mut out = String::new();
+    for (observation, turn) in &demonstration.turns {
+        for line in observation.dialogue.iter().filter(|l| l.turn + 1 > observation.turn) {
+            out.push_str(&format!("\n{}:{}", if line.speaker == Speaker::Chart { 'X' } else { 'P' }, line.text));
         }
-        Ok(Lesson { turns, credit: Credit::Sequence(0.0), trained: true })
+        out.push_str(&format!("\nD:{}", render_reply(turn)));
     }
+    out
 }
 
 /// Lessons in an order of their own for each pass over them.
@@ -164,6 +152,7 @@ pub fn shuffled(n: usize, seed: Seed, pass: u64) -> Vec<usize> {
 mod tests {
     use super::*;
     use bedside_agents::Teacher;
+    use bedside_env::Action;
     use bedside_lm::parse::parse_reply;
     use bedside_records::kb::{Generator, KnowledgeBase, Population};
 
@@ -195,8 +184,8 @@ mod tests {
         )
         .expect("plays");
         let mut kinds = [0; 4];
-        for (_, action) in all.iter().flat_map(|d| &d.turns) {
-            let text = reply_text(action);
+        for (_, turn) in all.iter().flat_map(|d| &d.turns) {
+            let (text, action) = (render_reply(turn), &turn.action);
             assert!(!text.contains('\n'), "{text}");
             assert_eq!(&parse_reply(&text).action, action, "{text}");
             kinds[match action {

@@ -8,6 +8,8 @@ use bedside_env::{DoctorTurn, Line, Observation, Speaker, Told};
 use bedside_records::{Polarity, Topic};
 use serde::{Deserialize, Serialize};
 
+pub mod stream;
+
 /// How an observation is worded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -16,6 +18,8 @@ pub enum Style {
     Full,
     /// One short message, a letter a speaker and no instructions: for tiny models that learnt the protocol from examples.
     Compact,
+    /// As compact, as one run of tokens that only grows ([`stream`]); no chat template. For tiny models trained from scratch.
+    Stream,
 }
 
 /// How a prompt is made.
@@ -31,6 +35,9 @@ pub struct PromptConfig {
 impl PromptConfig {
     pub fn full() -> PromptConfig {
         PromptConfig { style: Style::Full, max_tokens: 3_072, think: false }
+    }
+    pub fn stream() -> PromptConfig {
+        PromptConfig { style: Style::Stream, max_tokens: 320, think: false }
     }
     pub fn compact() -> PromptConfig {
         PromptConfig { style: Style::Compact, max_tokens: 256, think: false }
@@ -81,7 +88,10 @@ impl PromptConfig {
 
     /// The prompt as token ids, at most `max_tokens` of them, up to where the doctor's reply begins.
     pub fn ids(&self, o: &Observation, chat: &ChatTemplate, tokenizer: &Tokenizer) -> Result<Vec<u32>, PromptError> {
-        let encode = |cut: Cut| chat.prompt_ids(tokenizer, &self.cut_messages(o, cut));
+        let encode = |cut: Cut| match self.style {
+            Style::Stream => stream::ids(o, cut, tokenizer),
+            _ => Ok(chat.prompt_ids(tokenizer, &self.cut_messages(o, cut))?),
+        };
         let whole = encode(WHOLE)?;
         if whole.len() <= self.max_tokens {
             return Ok(whole);
@@ -131,7 +141,7 @@ impl PromptConfig {
     fn cut_messages(&self, o: &Observation, cut: Cut) -> Vec<Message> {
         match self.style {
             Style::Full => full(o, cut, self.think),
-            Style::Compact => vec![Message::new(Role::User, compact(o, cut))],
+            Style::Compact | Style::Stream => vec![Message::new(Role::User, compact(o, cut))],
         }
     }
 }
@@ -197,13 +207,8 @@ fn turns(n: u32) -> String {
 /// `D:` doctor, `P:` patient, `X:` examination or test; `K:` what dropped turns told, `+` there, `-` not, `?` not known; `T:` turns left.
 fn compact(o: &Observation, cut: Cut) -> String {
     let mut text = format!("{}\nP: {}", o.patient, shorten(&o.chief_complaint, cut));
-    let told = recalled(o, cut).map(|t| {
-        let sign = if t.polarity == Polarity::Present { '+' } else { '-' };
-        format!("{sign}{}", t.topic)
-    });
-    let known: Vec<String> = told.chain(unknown(o, cut).map(|t| format!("?{t}"))).collect();
-    if !known.is_empty() {
-        text.push_str(&format!("\nK: {}", known.join(" ")));
+    if let Some(known) = known(o, cut) {
+        text.push_str(&format!("\nK: {known}"));
     }
     for line in told_lines(o, cut) {
         let (letter, said) = match line.speaker {
@@ -215,6 +220,16 @@ fn compact(o: &Observation, cut: Cut) -> String {
     }
     text.push_str(&format!("\nT: {}", o.turns_left));
     text
+}
+
+/// What dropped turns told, a word each.
+fn known(o: &Observation, cut: Cut) -> Option<String> {
+    let told = recalled(o, cut).map(|t| {
+        let sign = if t.polarity == Polarity::Present { '+' } else { '-' };
+        format!("{sign}{}", t.topic)
+    });
+    let known: Vec<String> = told.chain(unknown(o, cut).map(|t| format!("?{t}"))).collect();
+    (!known.is_empty()).then(|| known.join(" "))
 }
 
 /// The dialogue after the complaint, without the turns that are dropped.

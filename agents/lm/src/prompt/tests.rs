@@ -219,3 +219,22 @@ fn an_example_is_the_prompt_of_sampling_and_the_teachers_words_up_to_the_end_tok
         assert_eq!(crate::parse::parse_reply(&tokenizer.decode(&example.reply_ids)), turn);
     }
 }
+
+#[test]
+fn in_the_stream_style_every_prompt_begins_with_the_last_one_and_its_reply() {
+    let (tokenizer, chat) = (small(), ChatTemplate::chatml());
+    let config = PromptConfig { max_tokens: 100_000, ..PromptConfig::stream() };
+    let all = seen(record(4), 7);
+    assert!(all.len() > 3);
+    for pair in all.windows(2) {
+        let said = pair[1].dialogue.iter().rev().find(|l| l.speaker == Speaker::Doctor).expect("the doctor spoke");
+        let turn = crate::parse::parse_reply(&protocol_form(&said.text));
+        let example = config.example(&pair[0], &turn, &chat, &tokenizer).expect("encodes");
+        let next = config.ids(&pair[1], &chat, &tokenizer).expect("encodes");
+        let before = [example.prompt_ids, example.reply_ids].concat();
+        assert!(next.starts_with(&before), "{} then {}", tokenizer.decode(&before), tokenizer.decode(&next));
+    }
+    let last = all.last().expect("some");
+    let short = PromptConfig { max_tokens: 150, ..config }.ids(last, &chat, &tokenizer).expect("fits");
+    assert!(short.len() <= 150 && tokenizer.decode(&short).contains(&*last.chief_complaint));
+}

@@ -1,0 +1,68 @@
+//! A policy as files: weights and tokenizer as any Hugging Face folder has them, and how it plays.
+
+use bedside_lm::policy::LmPolicyConfig;
+use bedside_lm::tokens::TokenError;
+use bedside_lm::{ChatTemplate, LmError, Tokenizer, Weights};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// All that a language-model doctor is made of.
+#[derive(Clone)]
+pub struct PolicyFolder {
+    pub weights: Weights,
+    pub tokenizer: Arc<Tokenizer>,
+    pub chat: Arc<ChatTemplate>,
+    pub config: LmPolicyConfig,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum FolderError {
+    #[error(transparent)]
+    Model(#[from] LmError),
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    #[error(transparent)]
+    Chat(#[from] bedside_lm::chat::ChatError),
+    #[error("{path}: {message}\nhint: {hint}")]
+    File { path: PathBuf, message: String, hint: &'static str },
+}
+
+const PLAYS: &str = "bedside.json";
+
+impl PolicyFolder {
+    /// `config.json`, `*.safetensors`, `tokenizer.json`, a chat template if there is one, `bedside.json` if there is one.
+    pub fn load(folder: &Path) -> Result<PolicyFolder, FolderError> {
+        let path = folder.join(PLAYS);
+        let config = match std::fs::read(&path) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|e| FolderError::File {
+                path,
+                message: e.to_string(),
+                hint: "it must hold prompt, sampling, max_new_tokens, stop and force_conclusion",
+            })?,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => LmPolicyConfig::full(),
+            Err(e) => {
+                return Err(FolderError::File { path, message: e.to_string(), hint: "check that it can be read" });
+            }
+        };
+        Ok(PolicyFolder {
+            weights: Weights::from_folder(folder)?,
+            tokenizer: Arc::new(Tokenizer::from_folder(folder)?),
+            chat: Arc::new(ChatTemplate::from_folder(folder)?),
+            config,
+        })
+    }
+
+    /// Writes what [`PolicyFolder::load`] reads.
+    pub fn save(&self, folder: &Path) -> Result<(), FolderError> {
+        let file = |e: std::io::Error| FolderError::File {
+            path: folder.to_owned(),
+            message: e.to_string(),
+            hint: "check the folder's rights and the room on the disk",
+        };
+        std::fs::create_dir_all(folder).map_err(file)?;
+        self.weights.save_folder(folder)?;
+        self.tokenizer.save_folder(folder, self.chat.source())?;
+        let json = serde_json::to_vec_pretty(&self.config).map_err(|e| file(e.into()))?;
+        std::fs::write(folder.join(PLAYS), json).map_err(file)
+    }
+}
