@@ -4,6 +4,7 @@ use crate::error::Result;
 use crate::ops::attention::{self, Attended, Heads};
 use crate::ops::linear::Linear;
 use crate::ops::rope::{self, Table, Turn};
+use crate::ops::sum::sum;
 use crate::ops::{rms_norm, swiglu};
 use crate::packed::SequenceSpan;
 use crate::params::{Param, Sink};
@@ -66,11 +67,11 @@ impl Block {
         let q = rope::turn(&q, &scene.table, &scene.positions, Turn::Forward)?;
         let k = rope::turn(&k, &scene.table, &scene.positions, Turn::Forward)?;
         let attended = attention::forward(&q, &k, &v, &scene.spans, scene.heads)?;
-        let mid = (x + self.o.forward(&attended.out, scene.base)?)?;
+        let mid = sum(x, &self.o.forward(&attended.out, scene.base)?)?;
         let normed = rms_norm::forward(&mid, &self.post_norm.value, scene.eps)?;
         let gate = self.gate.forward(&normed, scene.base)?;
         let up = self.up.forward(&normed, scene.base)?;
-        let out = (&mid + self.down.forward(&swiglu::forward(&gate, &up)?, scene.base)?)?;
+        let out = sum(&mid, &self.down.forward(&swiglu::forward(&gate, &up)?, scene.base)?)?;
         Ok((out, Saved { bare, q, k, v, attended, mid, gate, up }))
     }
 
@@ -85,8 +86,8 @@ impl Block {
         let normed = rms_norm::forward(&saved.mid, &self.post_norm.value, scene.eps)?;
         self.gate.collect(&normed, &g_gate, sink)?;
         self.up.collect(&normed, &g_up, sink)?;
-        let g_normed = (self.gate.back_through(&g_gate)? + self.up.back_through(&g_up)?)?;
-        let g_mid = (g + norm_back(&saved.mid, &self.post_norm, &g_normed, scene, sink)?)?;
+        let g_normed = sum(&self.gate.back_through(&g_gate)?, &self.up.back_through(&g_up)?)?;
+        let g_mid = sum(g, &norm_back(&saved.mid, &self.post_norm, &g_normed, scene, sink)?)?;
 
         self.o.collect(&saved.attended.out, &g_mid, sink)?;
         let g_out = self.o.back_through(&g_mid)?;
@@ -104,12 +105,12 @@ impl Block {
             linear.collect(&normed, g, sink)?;
             let part = linear.back_through(g)?;
             g_normed = Some(match g_normed {
-                Some(sum) => (sum + part)?,
+                Some(so_far) => sum(&so_far, &part)?,
                 None => part,
             });
         }
         match g_normed {
-            Some(g_normed) => Ok((g_mid + norm_back(x, &self.input_norm, &g_normed, scene, sink)?)?),
+            Some(g_normed) => sum(&g_mid, &norm_back(x, &self.input_norm, &g_normed, scene, sink)?),
             None => Ok(g_mid),
         }
     }

@@ -6,6 +6,7 @@ use crate::decode::Decoder;
 use crate::error::{LmError, Result};
 use crate::ops::embedding::rows_of;
 use crate::ops::head;
+use crate::ops::sum::sum as add;
 use crate::packed::Packed;
 use crate::params::Trained;
 use crate::weights::Weights;
@@ -56,7 +57,7 @@ impl Gradients {
     /// Adds the gradients of another part of the batch.
     pub fn add(&mut self, other: &Gradients) -> Result<()> {
         for (sum, part) in self.0.iter_mut().zip(&other.0) {
-            *sum = (&*sum + part)?;
+            *sum = add(sum, part)?;
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Parameters, and where their gradients land.
 
 use crate::error::Result;
+use crate::ops::sum::sum;
 use candle_core::{DType, Tensor, Var};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -58,7 +59,7 @@ impl Sink {
         let gradient = gradient.to_dtype(super::ops::cpu::wide(gradient))?;
         let entry = &mut self.lock()[slot];
         *entry = Some(match entry.take() {
-            Some(sum) => (sum + gradient)?,
+            Some(so_far) => sum(&so_far, &gradient)?,
             None => gradient,
         });
         Ok(())

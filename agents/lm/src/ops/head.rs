@@ -3,6 +3,7 @@
 
 use super::cpu::{Kernel, Real, rows, tensor, wide, with_slice};
 use super::matmul::matmul;
+use super::sum::sum;
 use crate::error::Result;
 use candle_core::{D, Tensor};
 
@@ -50,7 +51,7 @@ pub(crate) fn backward(
         if of_w {
             let part = matmul(&slope.t()?, &h)?.to_dtype(wide(&h))?;
             gw = Some(match gw {
-                Some(sum) => (sum + part)?,
+                Some(so_far) => sum(&so_far, &part)?,
                 None => part,
             });
         }

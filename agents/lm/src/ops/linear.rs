@@ -1,6 +1,7 @@
 //! y = x W^T + b + scale (x A^T) B^T. Weights that do not learn cost no gradient.
 
 use super::matmul::matmul;
+use super::sum::sum_scaled;
 use crate::error::Result;
 use crate::params::{Param, Sink};
 use candle_core::Tensor;
@@ -30,8 +31,8 @@ impl Linear {
             y = y.broadcast_add(&bias.value)?;
         }
         if let Some(lora) = self.lora.as_ref().filter(|_| !base) {
-            let inner = (matmul(x, &lora.a.value.t()?)? * lora.scale)?;
-            y = (y + matmul(&inner, &lora.b.value.t()?)?)?;
+            let correction = matmul(&matmul(x, &lora.a.value.t()?)?, &lora.b.value.t()?)?;
+            y = sum_scaled(&y, &correction, lora.scale)?;
         }
         Ok(y)
     }
@@ -40,7 +41,7 @@ impl Linear {
     pub fn back_through(&self, g: &Tensor) -> Result<Tensor> {
         let mut gx = matmul(g, &self.weight.value)?;
         if let Some(lora) = &self.lora {
-            gx = (gx + matmul(&(matmul(g, &lora.b.value)? * lora.scale)?, &lora.a.value)?)?;
+            gx = sum_scaled(&gx, &matmul(&matmul(g, &lora.b.value)?, &lora.a.value)?, lora.scale)?;
         }
         Ok(gx)
     }
@@ -55,10 +56,10 @@ impl Linear {
         }
         let Some(lora) = &self.lora else { return Ok(()) };
         if let Some(slot) = lora.a.slot {
-            sink.add(slot, &matmul(&(matmul(g, &lora.b.value)? * lora.scale)?.t()?, x)?)?;
+            sink.add(slot, &(matmul(&matmul(g, &lora.b.value)?.t()?, x)? * lora.scale)?)?;
         }
         if let Some(slot) = lora.b.slot {
-            sink.add(slot, &matmul(&g.t()?, &(matmul(x, &lora.a.value.t()?)? * lora.scale)?)?)?;
+            sink.add(slot, &(matmul(&g.t()?, &matmul(x, &lora.a.value.t()?)?)? * lora.scale)?)?;
         }
         Ok(())
     }

@@ -13,4 +13,5 @@ pub(crate) mod linear;
 pub(crate) mod matmul;
 pub(crate) mod rms_norm;
 pub(crate) mod rope;
+pub(crate) mod sum;
 pub(crate) mod swiglu;
