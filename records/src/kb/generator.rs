@@ -11,9 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Version of the generator; a change that changes records raises it.
 pub const GENERATOR: &str = "generate kb/2";
 
-/// What the draws are keyed by. It stays when the version rises, so that a seed keeps its age, sex, condition and findings.
-/// Names the draws, and with `kb1-` the patients: it stays when only the wording of records changes, so that a seed keeps its
-/// patient and its split. What a record says is told by its hash.
+/// What the draws are keyed by; ids of patients begin with `kb1-` for it. It stays when the version rises, so that a seed keeps its
+/// age, sex, condition, findings and split. What a record says is told by its hash.
 const KEY: &[u8] = b"generate kb/1";
 
 /// Asked in every clerking, so in every record, whatever the condition.
