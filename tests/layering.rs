@@ -1,4 +1,5 @@
-//! The arrows: records <- env <- {replays, agents} <- train <- bedside. Only `replays` knows sled and MessagePack.
+//! The arrows: records <- env <- {replays, agents, lm} <- train <- bedside. Only `replays` knows sled and MessagePack, only `lm` and
+//! `train` know tensors.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
@@ -23,12 +24,13 @@ fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
 #[test]
 fn crates_depend_only_along_the_arrows() {
     let deps = dependencies();
-    let allowed: [(&str, &[&str]); 5] = [
+    let allowed: [(&str, &[&str]); 6] = [
         ("bedside-records", &[]),
         ("bedside-env", &["bedside-records"]),
         ("bedside-agents", &["bedside-records", "bedside-env"]),
         ("bedside-replays", &["bedside-records", "bedside-env"]),
-        ("bedside-train", &["bedside-records", "bedside-env", "bedside-agents", "bedside-replays"]),
+        ("bedside-lm", &["bedside-records", "bedside-env"]),
+        ("bedside-train", &["bedside-records", "bedside-env", "bedside-agents", "bedside-lm", "bedside-replays"]),
     ];
     for (name, may) in allowed {
         let ours = deps[name].iter().filter(|d| d.starts_with("bedside"));
@@ -45,6 +47,10 @@ fn only_replays_knows_the_store_and_the_core_knows_no_clock_or_network() {
         for store in ["sled", "rmp-serde", "parquet"] {
             assert!(name == "bedside-replays" || !names.contains(store), "{name} must not depend on {store}");
         }
+    }
+    for (name, names) in &deps {
+        let tensors = ["bedside-lm", "bedside-train"].contains(&name.as_str());
+        assert!(tensors || !names.contains("candle-core"), "{name} must not depend on candle");
     }
     for core in ["bedside-records", "bedside-env"] {
         for outside in ["tokio", "reqwest", "ureq", "chrono", "time", "rand", "getrandom", "candle-core", "ort"] {

@@ -157,3 +157,10 @@ fn placeholder(class: Class, original: &str) -> String {
 pub(crate) fn set(list: &'static str) -> BTreeSet<&'static str> {
     list.split_ascii_whitespace().collect()
 }
+
+/// The text before a place, as far back as any rule looks: a whole letter would be read again for every capital in it.
+fn just_before(text: &str, at: usize) -> &str {
+    const LOOK: usize = 400;
+    let from = (at.saturating_sub(LOOK)..=at).find(|i| text.is_char_boundary(*i)).unwrap_or(at);
+    &text[from..at]
+}

@@ -8,6 +8,7 @@ pub mod import;
 pub mod kb;
 pub mod library;
 pub mod parse;
+mod pattern;
 pub mod record;
 pub mod seed;
 pub mod split;

@@ -19,7 +19,11 @@ fn measure(name: &str, rows: &str) -> Figures {
         let out = deid(text, &DeidOptions::default());
         for span in row["spans"].as_array().unwrap() {
             planted += 1;
-            let (from, to) = (span[0].as_u64().unwrap() as usize, span[1].as_u64().unwrap() as usize);
+            let byte = |at: &Value| {
+                let n = at.as_u64().unwrap() as usize;
+                text.char_indices().nth(n).map_or(text.len(), |(i, _)| i)
+            };
+            let (from, to) = (byte(&span[0]), byte(&span[1]));
             // Found means gone: every letter and digit of the span lies in something removed.
             let gone = text[from..to]
                 .char_indices()

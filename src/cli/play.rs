@@ -88,13 +88,15 @@ pub fn run(args: Args) -> Result<ExitCode, Fail> {
         let log = gym.log()?;
         if let Some(scorer) = &config.scorer {
             let case = gym.cases()[args.case].clone();
+            let rubric = scorer.rubric(&case, &info.persona, &[]);
             for v in scorer.score(&case, &log.events).verdicts {
+                let asked = rubric.criteria.iter().find(|c| c.id == v.criterion).map_or("", |c| c.criterion.as_str());
                 let mark = match &v.outcome {
                     Outcome::Met => "met  ",
                     Outcome::Unmet => "unmet",
                     Outcome::Unjudged(_) => "?    ",
                 };
-                out::line(format!("  {mark} {:+3}  {}", v.points.get(), v.explanation))?;
+                out::line(format!("  {mark} {:+3}  {asked} ({})", v.points.get(), v.explanation))?;
             }
         }
         let hidden = log.events.iter().filter(|e| matches!(e, Event::FactWithheld { .. })).count();

@@ -98,7 +98,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let done = evaluate(&mut policy, &held, &config, &[Seed(1), Seed(2)])?;
         let scores: Vec<f64> = done.iter().filter_map(|o| o.score()).collect();
         let turns: f64 = done.iter().map(|o| f64::from(o.last.observation.turn)).sum::<f64>() / done.len() as f64;
-        let top1: f64 = done.iter().filter_map(|o| o.last.metrics.get("diagnosis_top1")).sum::<f64>() / done.len() as f64;
+        let top1: f64 =
+            done.iter().filter_map(|o| o.last.metrics.get("diagnosis_top1")).sum::<f64>() / done.len() as f64;
         let mean = scores.iter().sum::<f64>() / scores.len() as f64;
         at(&format!("{name}: score {mean:.3} over {}, turns {turns:.1}, top-1 {top1:.2}", scores.len()));
         Ok(())
@@ -129,7 +130,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut rollouts = Rollouts::new(train.clone(), config.clone());
     let mut policy = play(&learner, Sampling::default(), 128)?;
     for round in 0..rounds as u64 {
-        let mut draw = bedside_env::seed::Draw::new(Seed(21), b"starts", round as u32, bedside_env::seed::Purpose::Case);
+        let mut draw =
+            bedside_env::seed::Draw::new(Seed(21), b"starts", round as u32, bedside_env::seed::Purpose::Case);
         let starts: Vec<Start> = (0..grpo.groups_per_step)
             .map(|_| {
                 let d = &shown[draw.below(shown.len())];

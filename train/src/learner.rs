@@ -23,7 +23,9 @@ pub enum LearnError {
     Gradient(#[from] BadGradient),
     #[error(transparent)]
     Optimizer(#[from] OptimizerError),
-    #[error("nothing in this step can be learned from\nhint: every group is flat, unscored or masked; see frac_reward_zero_std")]
+    #[error(
+        "nothing in this step can be learned from\nhint: every group is flat, unscored or masked; see frac_reward_zero_std"
+    )]
     Nothing,
 }
 
@@ -62,9 +64,7 @@ impl Learner {
     fn head(&self, hidden: Tensor, batch: &Batch, temperature: f64, entropy: bool) -> Result<Forward, LearnError> {
         let options = HeadOptions { chunk: self.head_chunk, temperature, entropy };
         let out = self.model.log_probs(&hidden, &batch.rows, &batch.targets, options)?;
-        let host = |t: &Tensor| -> Result<Vec<f64>, candle_core::Error> {
-            t.to_dtype(DType::F64)?.to_vec1::<f64>()
-        };
+        let host = |t: &Tensor| -> Result<Vec<f64>, candle_core::Error> { t.to_dtype(DType::F64)?.to_vec1::<f64>() };
         let entropy = out.entropy.as_ref().map(host).transpose()?.unwrap_or_default();
         Ok(Forward { log_probs: host(&out.log_probs)?, tensor: out.log_probs, entropy })
     }

@@ -90,7 +90,12 @@ impl Rollouts {
             for m in 0..members {
                 let label = format!("{:x}/{round}/{g}/{m}", run.0);
                 let observation = open(&mut self.gyms[g * members + m], start, &label)?;
-                under_way.push(Member { observation, seed: member_seed(run, round, g, m), turns: Vec::new(), last: None });
+                under_way.push(Member {
+                    observation,
+                    seed: member_seed(run, round, g, m),
+                    turns: Vec::new(),
+                    last: None,
+                });
             }
         }
         loop {

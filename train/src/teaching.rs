@@ -6,7 +6,8 @@ use crate::lesson::Lesson;
 use bedside_env::seed::{Draw, Purpose, Seed};
 use bedside_env::units::Case;
 use bedside_env::{
-    DoctorTurn, Env, EnvConfig, EnvError, EpisodeLog, Gym, Observation, Policy, PolicyError, ResetOptions, Speaker, TokenTrace,
+    DoctorTurn, Env, EnvConfig, EnvError, EpisodeLog, Gym, Observation, Policy, PolicyError, ResetOptions, Speaker,
+    TokenTrace,
 };
 use bedside_lm::parse::render_reply;
 use bedside_lm::prompt::{PromptConfig, PromptError};
@@ -66,7 +67,8 @@ pub fn demonstrate<P: Policy>(
             }
             let mut tries = Vec::with_capacity(plan.tries);
             for k in 0..plan.tries {
-                let seed = Seed(Draw::new(plan.seed, &(case as u64).to_be_bytes(), k as u32, Purpose::Policy).next_u64());
+                let seed =
+                    Seed(Draw::new(plan.seed, &(case as u64).to_be_bytes(), k as u32, Purpose::Policy).next_u64());
                 tries.push(play(&mut gym, &mut teacher, case, seed)?);
             }
             tries.retain(|t| t.score.is_some());

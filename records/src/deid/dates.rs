@@ -1,6 +1,7 @@
 //! Dates finer than a year, and ages over 89.
 
 use super::{Class, Found};
+use crate::pattern::compiled;
 use regex::Regex;
 use std::sync::LazyLock;
 
@@ -35,7 +36,7 @@ static WHOLE: LazyLock<Vec<Regex>> = LazyLock::new(|| {
         r"\b(?:Christmas(?: Eve| Day)?|New Year's(?: Eve| Day)?|Thanksgiving(?: Day)?|Independence Day|Labor Day|Memorial Day|Valentine's Day|Boxing Day|Halloween|Easter(?: Sunday| Monday)?|Good Friday|(?:St\.?|Saint) (?:Patrick|David|George|Andrew|Nicholas|Valentine|Stephen)['’]s Day|(?:Mother|Father)['’]s Day|Bonfire Night|Burns Night|Diwali|Hanukkah|Passover|Ramadan|Eid(?: al-\w+)?|Yom Kippur|Rosh Hashanah|(?:Lunar|Chinese) New Year|Shrove Tuesday|Ash Wednesday|Pancake Day|Fourth of July|Canada Day|Australia Day|Veterans Day|Bank Holiday(?: Monday)?|Midsummer(?: Eve| Day)?)\b".to_owned(),
     ]
     .iter()
-    .filter_map(|p| Regex::new(p).ok())
+    .map(compiled)
     .collect()
 });
 
@@ -50,7 +51,7 @@ static IN_CONTEXT: LazyLock<Vec<Regex>> = LazyLock::new(|| {
         r"(?i)\b(?:on|dated|date|dob|d\.o\.b\.|born|birth|admitted|discharged|appointment|visit|collected|seen|performed|scheduled for)[ :]{1,3}(?:on |is |for )?(\d{1,2}/\d{1,2})\b".to_owned(),
     ]
     .iter()
-    .filter_map(|p| Regex::new(p).ok())
+    .map(compiled)
     .collect()
 });
 
@@ -81,15 +82,15 @@ static AGES: LazyLock<Vec<Regex>> = LazyLock::new(|| {
         format!(r"\b\p{{Lu}}\p{{Ll}}+, {over}, (?:who|is|was|has|lives|a|an|from)\b"),
     ]
     .iter()
-    .filter_map(|p| Regex::new(p).ok())
+    .map(compiled)
     .collect()
 });
 
-static ANY_YEAR: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(YEAR).ok());
+static ANY_YEAR: LazyLock<Regex> = LazyLock::new(|| compiled(YEAR));
 
 /// The year a date names in full; it may stay.
 pub(super) fn year_of(date: &str) -> Option<&str> {
-    ANY_YEAR.as_ref()?.find(date).map(|m| m.as_str())
+    ANY_YEAR.find(date).map(|m| m.as_str())
 }
 
 pub(super) fn find(text: &str, out: &mut Vec<Found>) {
@@ -126,10 +127,9 @@ pub(super) fn find(text: &str, out: &mut Vec<Found>) {
 /// Day and month without a word beside them, where nothing else looks like that: "22/9" (a month has no 22), "04/22". Then its
 /// neighbours in the list are dates too.
 fn listed(text: &str, out: &mut Vec<Found>) {
-    static SHORT: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\b(\d{1,2})/(\d{1,2})\b").ok());
-    let Some(re) = SHORT.as_ref() else { return };
+    static SHORT: LazyLock<Regex> = LazyLock::new(|| compiled(r"\b(\d{1,2})/(\d{1,2})\b"));
     let mut found: Vec<(std::ops::Range<usize>, bool)> = Vec::new();
-    for caps in re.captures_iter(text) {
+    for caps in SHORT.captures_iter(text) {
         let (Some(m), Ok(a), Ok(b)) = (caps.get(0), caps[1].parse::<u32>(), caps[2].parse::<u32>()) else { continue };
         let around = text[..m.start()].ends_with(['/', '-', '.', ',']) || text[m.end()..].starts_with(['/', '%', '-']);
         // 3/7, 2/52 and 18/12 are days, weeks and months; x/10 and x/30 are scores.

@@ -1,6 +1,7 @@
 //! Numbers and addresses of machines: whatever has a shape of its own, or a keyword before it.
 
 use super::{Class, Found};
+use crate::pattern::compiled;
 use regex::{Captures, Regex};
 use std::sync::LazyLock;
 
@@ -49,7 +50,7 @@ const KEYED: &[(Class, &str)] = &[
     ),
     (
         Class::Device,
-        r"(?:serial|(?:batch|lot) lot|device|device id|s/n|udi|imei|ser|model|batch|ref|generator|implant|pacemaker|pump|lot|model serial|device identifier|sn)",
+        r"(?:serial|(?:batch )?lot|device|device id|s/n|udi|imei|ser|model|batch|ref|generator|implant|pacemaker|pump|lot|model serial|device identifier|sn)",
     ),
     (
         Class::Licence,
@@ -67,7 +68,7 @@ const KEYED: &[(Class, &str)] = &[
 ];
 
 static SHAPED: LazyLock<Vec<(Class, Regex)>> =
-    LazyLock::new(|| SHAPES.iter().filter_map(|(c, p)| Regex::new(p).ok().map(|r| (*c, r))).collect());
+    LazyLock::new(|| SHAPES.iter().map(|(c, p)| (*c, compiled(p))).collect());
 
 static AFTER_WORD: LazyLock<Vec<(Class, Regex)>> = LazyLock::new(|| {
     let value = |class: Class| match class {
@@ -76,14 +77,10 @@ static AFTER_WORD: LazyLock<Vec<(Class, Regex)>> = LazyLock::new(|| {
         _ => r"([A-Z]{0,5}[ /-]?\d[A-Z0-9]*(?:[ /-][A-Z0-9]*\d[A-Z0-9]*){0,4}(?:[/-][A-Z0-9]+)*[A-Z]?)",
     };
     let link = r"(?:\s*(?:number|numbers|ref(?:erence)?\.?|no\.?|num\.?|nr\.?|id|identifier|code|machine|line|\(?mrn\)?|#))*\s*(?i:ending in|ending|is|was|at|on|to|of|reads|:|=|#|-|–|\.)?\s*(?i:is|#|:|at)?\s*";
-    KEYED
-        .iter()
-        .filter_map(|(c, kw)| Regex::new(&format!(r"(?i:\b{kw}\b\.?{link}){}", value(*c))).ok().map(|r| (*c, r)))
-        .collect()
+    KEYED.iter().map(|(c, kw)| (*c, compiled(format!(r"(?i:\b{kw}\b\.?{link}){}", value(*c))))).collect()
 });
 
-static FAX_BEFORE: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r"(?i)\b(?:fax|facsimile)\b[^.;]{0,14}$").ok());
+static FAX_BEFORE: LazyLock<Regex> = LazyLock::new(|| compiled(r"(?i)\b(?:fax|facsimile)\b[^.;]{0,14}$"));
 
 pub(super) fn find(text: &str, out: &mut Vec<Found>) {
     for (class, re) in SHAPED.iter().take(12) {
@@ -99,7 +96,7 @@ pub(super) fn find(text: &str, out: &mut Vec<Found>) {
     for (class, re) in SHAPED.iter().skip(12) {
         for m in re.find_iter(text) {
             let before = &text[..m.start()];
-            let fax = *class == Class::Phone && FAX_BEFORE.as_ref().is_some_and(|r| r.is_match(before));
+            let fax = *class == Class::Phone && FAX_BEFORE.is_match(before);
             let gene = *class == Class::Vehicle && ["CD", "IL", "HL", "TH"].iter().any(|p| m.as_str().starts_with(p));
             if !gene {
                 out.push((if fax { Class::Fax } else { *class }, m.range()));

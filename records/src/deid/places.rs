@@ -1,6 +1,7 @@
 //! Addresses, towns, postcodes and institutions. Countries and states stay.
 
 use super::{Class, Found, lists, set};
+use crate::pattern::compiled;
 use regex::Regex;
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -24,7 +25,7 @@ static WHOLE: LazyLock<Vec<Regex>> = LazyLock::new(|| {
         r"\b[A-Z]{1,2}\d[A-Z\d]? \d[ABD-HJLNP-UW-Z]{2}\b".to_owned(),
     ]
     .iter()
-    .filter_map(|p| Regex::new(p).ok())
+    .map(compiled)
     .collect()
 });
 
@@ -118,11 +119,13 @@ const HOSPITAL: &[&str] = &[
     "research",
 ];
 
-static POSTCODE: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(?:\b(?i:zip(?: ?code)?|postcode|postal code)(?: is|:)? |(?:\b|\])?,? [A-Z]{2},? )(\d{5}|[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}|[A-Z]\d[A-Z] \d[A-Z]\d)\b").ok()
+static POSTCODE: LazyLock<Regex> = LazyLock::new(|| {
+    compiled(
+        r"(?:\b(?i:zip(?: ?code)?|postcode|postal code)(?: is|:)? |(?:\b|\])?,? [A-Z]{2},? )(\d{5}|[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}|[A-Z]\d[A-Z] \d[A-Z]\d)\b",
+    )
 });
 
-static TOWN: LazyLock<Option<Regex>> = LazyLock::new(|| {
+static TOWN: LazyLock<Regex> = LazyLock::new(|| {
     let (first, rest): (String, &str) = (String::new(), lists::TOWNS);
     // Towns are written with capitals; spell each initial so.
     let capital = rest.split('|').fold(first, |mut all, town| {
@@ -140,75 +143,71 @@ static TOWN: LazyLock<Option<Regex>> = LazyLock::new(|| {
         }
         all
     });
-    Regex::new(&format!(r"\b(?:(?:North|South|East|West|Downtown|Upper|Lower|Greater) )?(?:{capital})\b")).ok()
+    compiled(format!(r"\b(?:(?:North|South|East|West|Downtown|Upper|Lower|Greater) )?(?:{capital})\b"))
 });
 
 /// Someone lives, was born or went there: the capitalised words in group 1.
-static LIVES: LazyLock<Option<Regex>> = LazyLock::new(|| {
+static LIVES: LazyLock<Regex> = LazyLock::new(|| {
     let name = format!(
         r"((?:(?:San|Santa|St\.?|Saint|New|Los|Las|El|La|Fort|Port|Mount) )?{WORD}(?: (?:{WORD}|upon|on|of|de|sur) ?){{0,2}})"
     );
-    Regex::new(&format!(
+    compiled(format!(
         r"\b(?i:(?:lives?|living|lived|resid(?:es?|ed|ing)|born|raised|grew up|based|stay(?:s|ed|ing)|works?|working|worked|located|settled|house|home|farm|apartment|hometown|town|city|village|suburb|suburbs|church|station) (?:of |is )?(?:in|near|at|outside|by|around|from)|(?:moved|relocated|travell?ed|trip|flew|drove|commutes?|returned|transferred|visited|visiting|moving|went|emigrated|immigrated)(?: here| back| over)? (?:to|from)|visited|(?:is|was|are|am|i'm|he's|she's|originally|comes?|came|up|over|down|driving|transferred|referred|flew|arrived) from|hometown is|(?:village|town|city|suburb|borough|county|district|parish) of|resident of|native of|(?:lady|gentleman|woman|man|boy|girl|patient|person|couple|family|farmer|student) from|(?:works?|worked|working|employed)(?: as an? (?:\w+ ){{1,3}})? ?(?:for|at|by)) (?:the )?{name}"
     ))
-    .ok()
 });
 
-static INSTITUTION: LazyLock<Option<Regex>> = LazyLock::new(|| {
+static INSTITUTION: LazyLock<Regex> = LazyLock::new(|| {
     let kind = "Hospital|Infirmary|Medical Cent(?:er|re)|Clinic|Health Cent(?:er|re)|Surgery|Hospice|Nursing Home|Care Home|Residential Home|Rest Home|Care Centre|Imaging Centre|Walk-[Ii]n Centre|Day Centre|Treatment Centre|Resource Centre|Community Centre|Lodge|Manor|House|Bus Depot|Practice|University|School|College|Pharmacy|Medical Group|Medical Practice|Health System|Healthcare|Elementary|High School|Church|Prison|Institute|Rehabilitation Cent(?:er|re)|Cancer Cent(?:er|re)|Shelter|Academy|Middle School";
-    Regex::new(&format!(r"\b((?:(?:{WORD}|St\.|Mt\.) (?:of |and |& |the )*){{1,4}})(?:{kind})\b")).ok()
+    compiled(format!(r"\b((?:(?:{WORD}|St\.|Mt\.) (?:of |and |& |the )*){{1,4}})(?:{kind})\b"))
 });
 
 /// "at Northmoor General": a hospital without the word.
-static SHORT_HOSPITAL: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(&format!(r"\b(?:at|to|from|in|by) (?:the )?((?:{WORD} ){{1,3}}(?:General|Royal|Memorial|Infirmary|District General|DGH))\b"))
-        .ok()
+static SHORT_HOSPITAL: LazyLock<Regex> = LazyLock::new(|| {
+    compiled(format!(
+        r"\b(?:at|to|from|in|by) (?:the )?((?:{WORD} ){{1,3}}(?:General|Royal|Memorial|Infirmary|District General|DGH))\b"
+    ))
 });
 
 /// What follows a road in an address.
-static NEXT_TOWN: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(&format!(
+static NEXT_TOWN: LazyLock<Regex> = LazyLock::new(|| {
+    compiled(format!(
         r"^, ?({WORD}(?:(?:[ -](?:upon|on|by|le|in|the|of|under))*[ -]{WORD})?)(?:[,.;]| [A-Z]{{1,2}}\d| \d{{5}}|$)"
     ))
-    .ok()
 });
 
-static SAINT: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"\b(?:at|to|from|in|of) ((?:St\.?|Saint|Mount|Mt\.?) [A-Z][a-z]+(?:'s|’s)?)(?:[ .,;]|$)").ok()
+static SAINT: LazyLock<Regex> = LazyLock::new(|| {
+    compiled(r"\b(?:at|to|from|in|of) ((?:St\.?|Saint|Mount|Mt\.?) [A-Z][a-z]+(?:'s|’s)?)(?:[ .,;]|$)")
 });
 
-static COUNTY: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(&format!(r"\b(?:{WORD} ){{1,2}}(?:County|Township|Parish|Borough)\b")).ok());
+static COUNTY: LazyLock<Regex> =
+    LazyLock::new(|| compiled(format!(r"\b(?:{WORD} ){{1,2}}(?:County|Township|Parish|Borough)\b")));
 
 static GENERIC: LazyLock<BTreeSet<&str>> = LazyLock::new(|| set(lists::GENERIC_PLACES));
 static NEVER: LazyLock<BTreeSet<&str>> = LazyLock::new(|| set(lists::NEVER_NAMES));
-static WIDE: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(&format!(
+static WIDE: LazyLock<Regex> = LazyLock::new(|| {
+    compiled(format!(
         r"(?i)^(?:the )?(?:(?:north|south|east|west|northern|southern|eastern|western|central|rural) ?)?(?:{})$",
         lists::WIDE_PLACES
     ))
-    .ok()
 });
 
 fn wide(place: &str) -> bool {
-    WIDE.as_ref().is_some_and(|r| r.is_match(place.trim_end_matches(['.', ' '])))
+    WIDE.is_match(place.trim_end_matches(['.', ' ']))
 }
 
 pub(super) fn find(text: &str, out: &mut Vec<Found>) {
-    if let Some(re) = INSTITUTION.as_ref() {
-        for caps in re.captures_iter(text) {
-            let (Some(whole), Some(named)) = (caps.get(0), caps.get(1)) else { continue };
-            // Leading words that only begin the sentence are no part of the name.
-            let mut start = named.start();
-            for w in named.as_str().split_inclusive(' ') {
-                if !generic(w) {
-                    break;
-                }
-                start += w.len();
+    for caps in INSTITUTION.captures_iter(text) {
+        let (Some(whole), Some(named)) = (caps.get(0), caps.get(1)) else { continue };
+        // Leading words that only begin the sentence are no part of the name.
+        let mut start = named.start();
+        for w in named.as_str().split_inclusive(' ') {
+            if !generic(w) {
+                break;
             }
-            if named.as_str().split_whitespace().any(|w| !generic(w) && !NEVER.contains(w.to_lowercase().as_str())) {
-                out.push((Class::Place, start..whole.end()));
-            }
+            start += w.len();
+        }
+        if named.as_str().split_whitespace().any(|w| !generic(w) && !NEVER.contains(w.to_lowercase().as_str())) {
+            out.push((Class::Place, start..whole.end()));
         }
     }
     for (i, re) in WHOLE.iter().enumerate() {
@@ -231,47 +230,47 @@ pub(super) fn find(text: &str, out: &mut Vec<Found>) {
         };
         for m in re.find_iter(text).filter(plain) {
             out.push((Class::Place, m.range()));
-            let town = NEXT_TOWN.as_ref().filter(|_| i < 2).and_then(|r| r.captures(&text[m.end()..])?.get(1));
+            let town = NEXT_TOWN.captures(&text[m.end()..]).filter(|_| i < 2).and_then(|c| c.get(1));
             if let Some(t) = town.filter(|t| !wide(t.as_str()) && !t.as_str().split(' ').any(generic)) {
                 out.push((Class::Place, m.end() + t.start()..m.end() + t.end()));
             }
         }
     }
-    if let Some(re) = SHORT_HOSPITAL.as_ref() {
+    {
         let named = |m: &regex::Match<'_>| m.as_str().split(' ').next().is_some_and(|w| !generic(w) && !never(w));
-        out.extend(re.captures_iter(text).filter_map(|c| c.get(1)).filter(named).map(|m| (Class::Place, m.range())));
+        out.extend(
+            SHORT_HOSPITAL
+                .captures_iter(text)
+                .filter_map(|c| c.get(1))
+                .filter(named)
+                .map(|m| (Class::Place, m.range())),
+        );
     }
-    for re in [&*POSTCODE, &*SAINT].into_iter().flatten() {
+    for re in [&*POSTCODE, &*SAINT] {
         out.extend(re.captures_iter(text).filter_map(|c| c.get(1)).map(|m| (Class::Place, m.range())));
     }
-    if let Some(re) = COUNTY.as_ref() {
-        out.extend(re.find_iter(text).map(|m| (Class::Place, m.range())));
-    }
-    if let Some(re) = LIVES.as_ref() {
-        for m in re.captures_iter(text).filter_map(|c| c.get(1)) {
-            let place = m.as_str().trim_end();
-            let place = place.strip_suffix('.').unwrap_or(place);
-            // "X upon" without what follows: a small word at the end is not part of the name.
-            let place = ["on", "of", "upon", "de", "sur"]
-                .iter()
-                .fold(place, |p, w| p.strip_suffix(w).map_or(p, |q| if q.ends_with(' ') { q.trim_end() } else { p }));
-            let first = place.split_whitespace().next().unwrap_or_default().to_lowercase();
-            let skip = NEVER.contains(first.as_str()) || GENERIC.contains(first.as_str()) || wide(place);
-            let shout = place.len() < 5 && place.chars().all(|c| !c.is_lowercase());
-            if !skip && !shout && !super::names::eponym(text, m.start() + place.len(), place) {
-                out.push((Class::Place, m.start()..m.start() + place.len()));
-            }
+    out.extend(COUNTY.find_iter(text).map(|m| (Class::Place, m.range())));
+    for m in LIVES.captures_iter(text).filter_map(|c| c.get(1)) {
+        let place = m.as_str().trim_end();
+        let place = place.strip_suffix('.').unwrap_or(place);
+        // "X upon" without what follows: a small word at the end is not part of the name.
+        let place = ["on", "of", "upon", "de", "sur"]
+            .iter()
+            .fold(place, |p, w| p.strip_suffix(w).map_or(p, |q| if q.ends_with(' ') { q.trim_end() } else { p }));
+        let first = place.split_whitespace().next().unwrap_or_default().to_lowercase();
+        let skip = NEVER.contains(first.as_str()) || GENERIC.contains(first.as_str()) || wide(place);
+        let shout = place.len() < 5 && place.chars().all(|c| !c.is_lowercase());
+        if !skip && !shout && !super::names::eponym(text, m.start() + place.len(), place) {
+            out.push((Class::Place, m.start()..m.start() + place.len()));
         }
     }
-    if let Some(re) = TOWN.as_ref() {
-        for m in re.find_iter(text) {
-            let eponym = super::names::eponym(text, m.end(), m.as_str());
-            let person = ["Florence", "Charlotte", "Austin", "Sydney"].contains(&m.as_str());
-            let score = m.as_str() == "Glasgow" && text[m.end()..].trim_start().starts_with("Coma");
-            let scale = text[m.end()..].starts_with(['-', '\'', '’']) || text[m.end()..].starts_with(" Scale");
-            if !eponym && !person && !score && !scale && !wide(m.as_str()) {
-                out.push((Class::Place, m.range()));
-            }
+    for m in TOWN.find_iter(text) {
+        let eponym = super::names::eponym(text, m.end(), m.as_str());
+        let person = ["Florence", "Charlotte", "Austin", "Sydney"].contains(&m.as_str());
+        let score = m.as_str() == "Glasgow" && text[m.end()..].trim_start().starts_with("Coma");
+        let scale = text[m.end()..].starts_with(['-', '\'', '’']) || text[m.end()..].starts_with(" Scale");
+        if !eponym && !person && !score && !scale && !wide(m.as_str()) {
+            out.push((Class::Place, m.range()));
         }
     }
 }

@@ -4,16 +4,17 @@
 use super::names::eponym;
 use super::vocab::{capital, known};
 use super::{Class, Found, lists, set};
+use crate::pattern::compiled;
 use regex::Regex;
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-static TOKEN: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"\b\p{Lu}(?:\p{Ll}+|['’]\p{Lu}\p{Ll}+)(?:\p{Lu}\p{Ll}+)?(?:-(?:[a-z]{1,3}-)*\p{L}\p{Ll}+)*\b").ok()
+static TOKEN: LazyLock<Regex> = LazyLock::new(|| {
+    compiled(r"\b\p{Lu}(?:\p{Ll}+|['’]\p{Lu}\p{Ll}+)(?:\p{Lu}\p{Ll}+)?(?:-(?:[a-z]{1,3}-)*\p{L}\p{Ll}+)*\b")
 });
 
 /// What only a person does, or what is said of one, right after a name that opens a sentence.
-static PERSONAL: LazyLock<Option<Regex>> = LazyLock::new(|| {
+static PERSONAL: LazyLock<Regex> = LazyLock::new(|| {
     let verbs = "tells|told|says|said|reports|reported|states|stated|denies|denied|feels|felt|has|had|is|was|does|did|lives|lived|works|worked|\
 attends|attended|rang|rings|called|calls|came|comes|presents|presented|complains|complained|takes|took|wants|wanted|went|remains|looks|looked|\
 seems|appears|appeared|slept|sleeps|ate|eats|drinks|drank|vomits|vomited|coughs|fell|woke|wakes|walks|walked|cannot|can|could|would|will|never|\
@@ -21,21 +22,29 @@ also|still|returned|returns|needs|needed|likes|enjoys|started|stopped|began|unde
 agreed|agrees|consented|declined|refused|understands|mentioned|mentions|thinks|thought|explained|noticed|notices|describes|described|admits|\
 gets|got|goes|plays|brought|arrived|collapsed|recovered|saw|made|gave|used|uses|kindly|himself|herself|tolerated|managed|manages|found|\
 struggles|struggled|suffered|suffers|hopes|hoped|knows|knew|plans|keeps|kept|lost|gained|spoke|speaks|turned|turns|met|left|missed|discharged himself";
-    Regex::new(&format!(r"^(?:['’]s\b| (?:{verbs})\b| (?:and|or) \p{{Lu}}\p{{Ll}}|, (?:who|an?|aged|her|his|the|my|our|\d{{1,2}})\b| ?\((?:\d|mother|father|son|daughter|wife|husband|sister|brother|partner))")).ok()
+    compiled(format!(
+        r"^(?:['’]s\b| (?:{verbs})\b| (?:and|or) \p{{Lu}}\p{{Ll}}|, (?:who|an?|aged|her|his|the|my|our|\d{{1,2}})\b| ?\((?:\d|mother|father|son|daughter|wife|husband|sister|brother|partner))"
+    ))
 });
 
 /// Heads of a form after which a name or a place stands.
-static FORM: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(?i)\b(?:nurse|worker|interpreter|informant|present|surgeon|an(?:a)?esthetist|assistant|nok|kin|contact|by|names?|carer|caregiver|wife|husband|mother|father|son|daughter|partner|guardian|teacher|school|employer|insurer|address|practice|hospital|ward|village|town|city|from|to|cc|patient|consultant|doctor|physician|gp|pcp|clinician|referrer|author|signed|lead|midwife|birthplace|nursery|college|witness(?:ed)?|escort|driver|chaperone|occupation)[^:.;\n]{0,16}: *$").ok()
+static FORM: LazyLock<Regex> = LazyLock::new(|| {
+    compiled(
+        r"(?i)\b(?:nurse|worker|interpreter|informant|present|surgeon|an(?:a)?esthetist|assistant|nok|kin|contact|by|names?|carer|caregiver|wife|husband|mother|father|son|daughter|partner|guardian|teacher|school|employer|insurer|address|practice|hospital|ward|village|town|city|from|to|cc|patient|consultant|doctor|physician|gp|pcp|clinician|referrer|author|signed|lead|midwife|birthplace|nursery|college|witness(?:ed)?|escort|driver|chaperone|occupation)[^:.;\n]{0,16}: *$",
+    )
 });
 
 /// What is taken or what one is allergic to: a brand nobody listed.
-static DRUG_BEFORE: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(?i)\b(?:takes?|taking|took|started(?: on)?|prescribed|stopped|allergic to|allergy to|reaction to|intolerant of|allergies(?: are| include)?:?|medications?(?: are| include)?:?|meds:|drugs?:|trial of|course of|dose of|on oral|on iv|injection of|tablets?|brand|with iv|given iv|inhaler|mg|including|eg|e\.g\.) $").ok()
+static DRUG_BEFORE: LazyLock<Regex> = LazyLock::new(|| {
+    compiled(
+        r"(?i)\b(?:takes?|taking|took|started(?: on)?|prescribed|stopped|allergic to|allergy to|reaction to|intolerant of|allergies(?: are| include)?:?|medications?(?: are| include)?:?|meds:|drugs?:|trial of|course of|dose of|on oral|on iv|injection of|tablets?|brand|with iv|given iv|inhaler|mg|including|eg|e\.g\.) $",
+    )
 });
 
-static DRUG_AFTER: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(?i)^(?:[ ,]{1,2}(?:\d[\d./-]* ?(?:mg|mcg|µg|micrograms?|g|ml|units?|iu|%|puffs?|tablets?)\b|(?:tablets?|capsules?|cream|ointment|gel|inhalers?|patch(?:es)?|injections?|drops|spray|syrup|infusion|therapy|pen|coil|implant|stain|agar|score|scale|sign|test|criteria|classification|stage|grade|syndrome|disease|catheter|tube|virus|antigen|antibod\w+|mutation|gene|protein|cells?|bodies|index|procedure|method|technique|flap|position|manoeuv\w+|maneuver))|[-®™])").ok()
+static DRUG_AFTER: LazyLock<Regex> = LazyLock::new(|| {
+    compiled(
+        r"(?i)^(?:[ ,]{1,2}(?:\d[\d./-]* ?(?:mg|mcg|µg|micrograms?|g|ml|units?|iu|%|puffs?|tablets?)\b|(?:tablets?|capsules?|cream|ointment|gel|inhalers?|patch(?:es)?|injections?|drops|spray|syrup|infusion|therapy|pen|coil|implant|stain|agar|score|scale|sign|test|criteria|classification|stage|grade|syndrome|disease|catheter|tube|virus|antigen|antibod\w+|mutation|gene|protein|cells?|bodies|index|procedure|method|technique|flap|position|manoeuv\w+|maneuver))|[-®™])",
+    )
 });
 
 static ENDS_SENTENCE: &[char] = &['.', '!', '?', ';', ':', '\n', '•', '*', '>', '|', '#', '['];
@@ -80,12 +89,11 @@ fn species(rest: &str) -> bool {
 }
 
 pub(super) fn find(text: &str, out: &mut Vec<Found>) {
-    let Some(tokens) = TOKEN.as_ref() else { return };
-    let all: Vec<regex::Match<'_>> = tokens.find_iter(text).collect();
-    let fits = |re: &LazyLock<Option<Regex>>, s: &str| re.as_ref().is_some_and(|r| r.is_match(s));
+    let all: Vec<regex::Match<'_>> = TOKEN.find_iter(text).collect();
+    let fits = |re: &LazyLock<Regex>, s: &str| re.is_match(s);
     let mut flagged = vec![false; all.len()];
     for (i, m) in all.iter().enumerate() {
-        let (before, rest) = (&text[..m.start()], &text[m.end()..]);
+        let (before, rest) = (super::just_before(text, m.start()), &text[m.end()..]);
         let glued = rest.starts_with(|c: char| c.is_ascii_digit() || c == '_' || c == '/' || c == '@')
             || before.ends_with(['_', '/', '@', '#', '.', '&']) && !before.ends_with("& ");
         if m.as_str().chars().count() < 3 || glued || !strange(m.as_str()) {

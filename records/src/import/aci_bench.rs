@@ -7,6 +7,7 @@ use super::narrative::Section;
 use super::narrative::cut::sentences;
 use super::{ImportReport, Importer, SourceFile, json_values, text_at};
 use crate::fact::Category;
+use crate::pattern::compiled;
 use crate::record::{Demographics, Sex};
 use regex::Regex;
 use std::collections::BTreeMap;
@@ -219,8 +220,8 @@ fn assessed(plan: &str) -> Option<String> {
         }
     }
     // "The patient presents today with newly diagnosed melanoma."
-    static NAMED: LazyLock<Option<Regex>> =
-        LazyLock::new(|| Regex::new(r"(?i)\b(?:newly|recently) diagnosed (?:with )?([a-z][a-z' -]{3,60})").ok());
-    let named = NAMED.as_ref()?.captures(plan)?.get(1)?.as_str().trim();
+    static NAMED: LazyLock<Regex> =
+        LazyLock::new(|| compiled(r"(?i)\b(?:newly|recently) diagnosed (?:with )?([a-z][a-z' -]{3,60})"));
+    let named = NAMED.captures(plan)?.get(1)?.as_str().trim();
     is_condition(named).then(|| named.to_owned())
 }

@@ -6,6 +6,7 @@ use super::truth::{condition_of, described, gives_away};
 use crate::deid::{DeidOptions, deid};
 use crate::fact::{Access, Category, Fact, FactId, Polarity, Sensitivity};
 use crate::kb::{Condition, KnowledgeBase};
+use crate::pattern::compiled;
 use crate::record::{Contraindication, Demographics, Diagnosis, PatientRecord, Provenance, RecordId, Sex};
 use regex::Regex;
 use std::collections::{BTreeMap, BTreeSet};
@@ -76,9 +77,8 @@ impl Case {
 
     /// "Extramammary Paget's disease (EMPD)": what the source shortens the diagnosis to is a name of it too.
     fn learn_initials(&mut self, text: &str) {
-        static SHORT: LazyLock<Option<Regex>> =
-            LazyLock::new(|| Regex::new(r"([\p{L}'’ -]{6,90}) \(([A-Z][A-Za-z0-9-]{1,7})\)").ok());
-        for caps in SHORT.iter().flat_map(|r| r.captures_iter(text)) {
+        static SHORT: LazyLock<Regex> = LazyLock::new(|| compiled(r"([\p{L}'’ -]{6,90}) \(([A-Z][A-Za-z0-9-]{1,7})\)"));
+        for caps in SHORT.captures_iter(text) {
             let short = caps[2].to_owned();
             let capitals = short.chars().filter(char::is_ascii_uppercase).count();
             let known = self.diagnosis.synonyms.contains(&short) || self.diagnosis.name == short;
@@ -306,17 +306,20 @@ fn contraindications(facts: &[Fact], condition: Option<&Condition>) -> Vec<Contr
 
 /// "26-year-old female nurse", "2-week-old female newborn", "54-year-old Chinese man".
 pub(super) fn demographics_of(text: &str) -> Demographics {
-    static AGE: LazyLock<Option<Regex>> = LazyLock::new(|| {
-        Regex::new(r"(?i)\b(\d{1,3})(?:\.\d+)?[- ]?(year|yr|month|week|day|hour)s?[- ]?(?:old|of age)|\b(\d{1,3}) ?(?:y/o|yo\b)|\bage[d:]?\s*(\d{1,3})").ok()
+    static AGE: LazyLock<Regex> = LazyLock::new(|| {
+        compiled(
+            r"(?i)\b(\d{1,3})(?:\.\d+)?[- ]?(year|yr|month|week|day|hour)s?[- ]?(?:old|of age)|\b(\d{1,3}) ?(?:y/o|yo\b)|\bage[d:]?\s*(\d{1,3})",
+        )
     });
-    static WORDS: LazyLock<Option<Regex>> = LazyLock::new(|| {
-        Regex::new(r"(?i)\b(female|woman|girl|lady|mother|primigravid\w*|gravida|she|her)\b|\b(male|man|boy|gentleman|he|his)\b").ok()
+    static WORDS: LazyLock<Regex> = LazyLock::new(|| {
+        compiled(
+            r"(?i)\b(female|woman|girl|lady|mother|primigravid\w*|gravida|she|her)\b|\b(male|man|boy|gentleman|he|his)\b",
+        )
     });
-    static WORK: LazyLock<Option<Regex>> = LazyLock::new(|| {
-        Regex::new(r"(?i)\b(?:female|male|woman|man),? ([a-z][a-z -]{3,30}(?:er|or|ist|ian|nurse|student|ant|clerk))$")
-            .ok()
+    static WORK: LazyLock<Regex> = LazyLock::new(|| {
+        compiled(r"(?i)\b(?:female|male|woman|man),? ([a-z][a-z -]{3,30}(?:er|or|ist|ian|nurse|student|ant|clerk))$")
     });
-    let age_months = AGE.as_ref().and_then(|r| r.captures(text)).and_then(|c| {
+    let age_months = AGE.captures(text).and_then(|c| {
         let n: u32 = c.get(1).or(c.get(3)).or(c.get(4))?.as_str().parse().ok()?;
         let months = match c.get(2).map(|u| u.as_str().to_lowercase()).as_deref() {
             Some("month") => n,
@@ -329,12 +332,11 @@ pub(super) fn demographics_of(text: &str) -> Demographics {
     let age_months = age_months
         .or_else(|| text.contains("90 or over").then_some(1080))
         .or_else(|| text.to_lowercase().contains("newborn").then_some(0));
-    let sex = match WORDS.as_ref().and_then(|r| r.captures(text)) {
+    let sex = match WORDS.captures(text) {
         Some(c) if c.get(1).is_some() => Sex::Female,
         Some(_) => Sex::Male,
         None => Sex::Unknown,
     };
-    let occupation =
-        WORK.as_ref().and_then(|r| r.captures(text.trim())).map(|c| c[1].to_lowercase()).filter(|o| o != "newborn");
+    let occupation = WORK.captures(text.trim()).map(|c| c[1].to_lowercase()).filter(|o| o != "newborn");
     Demographics { age_months, sex, occupation }
 }

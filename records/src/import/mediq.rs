@@ -5,6 +5,7 @@ use super::ailment::is_condition;
 use super::case::{Case, Source, demographics_of};
 use super::narrative::Section;
 use super::{ImportReport, Importer, SourceFile, each_value, text_at};
+use crate::pattern::compiled;
 use crate::record::Sex;
 use regex::Regex;
 use std::sync::LazyLock;
@@ -30,8 +31,8 @@ impl Importer for MediQ {
 
 /// Whether the answer to this question may be what the patient has.
 fn asks_for_diagnosis(question: &str) -> bool {
-    static YES: LazyLock<Option<Regex>> = LazyLock::new(|| {
-        Regex::new(concat!(
+    static YES: LazyLock<Regex> = LazyLock::new(|| {
+        compiled(concat!(
             r"(?i)\bdiagnos[ie]s\b|what does (?:this|the) patient have",
             r"|most likely (?:underlying )?(?:cause|explanation|condition|disorder|disease|etiology|aetiology)",
             r"|underlying (?:condition|disorder|disease|cause)",
@@ -40,7 +41,6 @@ fn asks_for_diagnosis(question: &str) -> bool {
             r"|responsible for (?:this|the|his|her) |consistent with (?:this|the) patient|explains? (?:this|the) patient",
             r"|which of the following (?:\w+ )?(?:conditions|disorders|diseases|syndromes|infections|defects)\b"
         ))
-        .ok()
     });
     let q = question.to_lowercase();
     let no = [
@@ -62,7 +62,7 @@ fn asks_for_diagnosis(question: &str) -> bool {
         "increased risk",
         "associated with which",
     ];
-    YES.as_ref().is_some_and(|r| r.is_match(&q)) && !no.iter().any(|n| q.contains(n))
+    YES.is_match(&q) && !no.iter().any(|n| q.contains(n))
 }
 
 /// The question proper: what stands before it are more of the case's results.

@@ -5,6 +5,7 @@ use super::narrative::Section;
 use super::narrative::cut::sentences;
 use super::{ImportReport, Importer, SourceFile, text_at};
 use crate::fact::Category;
+use crate::pattern::compiled;
 use regex::Regex;
 use serde_json::Value;
 use std::sync::LazyLock;
@@ -12,8 +13,10 @@ use std::sync::LazyLock;
 pub(super) struct MedRBench;
 static SOURCE: Source = Source { format: "medrbench", licence: "CC BY-SA", version: 1 };
 
-static HEAD: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(?i)^(?:[-*#\d.) ]*)\**\s*(patient (?:demographics|information)|chief complaint|history of present illness|past medical history|allergies|family history|social history|physical exam(?:ination)?|lab(?:oratory)?(?: events| results| findings)?|imaging(?: events| results| findings)?|laboratory ?/ ?imaging|final diagnos(?:is|tic results)|medications?)\**\s*:\**\s*(.*)$").ok()
+static HEAD: LazyLock<Regex> = LazyLock::new(|| {
+    compiled(
+        r"(?i)^(?:[-*#\d.) ]*)\**\s*(patient (?:demographics|information)|chief complaint|history of present illness|past medical history|allergies|family history|social history|physical exam(?:ination)?|lab(?:oratory)?(?: events| results| findings)?|imaging(?: events| results| findings)?|laboratory ?/ ?imaging|final diagnos(?:is|tic results)|medications?)\**\s*:\**\s*(.*)$",
+    )
 });
 
 impl Importer for MedRBench {
@@ -49,7 +52,7 @@ fn one(v: &Value, id: &str) -> Result<Case, String> {
     let mut parts: Vec<(String, String)> = Vec::new();
     for line in summary.lines() {
         let top = !line.starts_with([' ', '\t']);
-        match HEAD.as_ref().filter(|_| top).and_then(|r| r.captures(line)) {
+        match HEAD.captures(line).filter(|_| top) {
             Some(c) => parts.push((c[1].to_lowercase(), format!("{}\n", &c[2]))),
             None => {
                 if let Some((_, body)) = parts.last_mut() {
@@ -101,14 +104,15 @@ fn rare(v: &Value) -> Option<String> {
 
 /// "Diagnosis: X" when it must be explicit, else also "confirmed X", "consistent with X".
 fn diagnosed(text: &str, explicit: bool) -> Option<String> {
-    static HEADED: LazyLock<Option<Regex>> = LazyLock::new(|| {
-        Regex::new(r"(?i)\bdiagnos(?:is|ed)(?: confirmed)?(?: as| of| with)?:? ([^.;\n(]{4,110})").ok()
-    });
-    static NAMED: LazyLock<Option<Regex>> = LazyLock::new(|| {
-        Regex::new(r"(?i)(?:confirm(?:ed|ing|s)(?: the)?(?: diagnosis of)?|consistent with|indicative of|compatible with|suggestive of)[: ]+([^.;\n(]{4,110})").ok()
+    static HEADED: LazyLock<Regex> =
+        LazyLock::new(|| compiled(r"(?i)\bdiagnos(?:is|ed)(?: confirmed)?(?: as| of| with)?:? ([^.;\n(]{4,110})"));
+    static NAMED: LazyLock<Regex> = LazyLock::new(|| {
+        compiled(
+            r"(?i)(?:confirm(?:ed|ing|s)(?: the)?(?: diagnosis of)?|consistent with|indicative of|compatible with|suggestive of)[: ]+([^.;\n(]{4,110})",
+        )
     });
     let re = if explicit { &HEADED } else { &NAMED };
-    let d = re.as_ref()?.captures(text)?.get(1)?.as_str();
+    let d = re.captures(text)?.get(1)?.as_str();
     let cut = [" with ", " confirmed", " based on", " by ", " via ", " through ", " was ", " is ", " after "];
     let d = cut.iter().fold(d, |d, c| d.split(c).next().unwrap_or(d)).trim_matches([' ', ',', ':', '*', '"']);
     let first = d.split_whitespace().next().unwrap_or("").to_lowercase();

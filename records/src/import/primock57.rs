@@ -4,6 +4,7 @@ use super::case::{Case, Source, demographics_of};
 use super::narrative::Section;
 use super::{ImportReport, Importer, SourceFile, each_value, text_at};
 use crate::fact::Category;
+use crate::pattern::compiled;
 use crate::record::Sex;
 use regex::Regex;
 use std::sync::LazyLock;
@@ -30,8 +31,10 @@ impl Importer for PriMock57 {
 }
 
 /// A head at the start of a line, and the rest of the line.
-static HEAD: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(?i)^\s*(pmhx?|past medical (?:history|hx)|dhx?|drug (?:history|hx)|meds|medications?|nkda|allerg(?:y|ies)|fhx?|family (?:history|hx)|shx?|social (?:history|hx)|pshx?|imp(?:ression)?|diagnosis|dx|plan|treatment|ice|hpc|pc|hx|history|o/e|examination|ros|advice|mx|management|differential|ddx)\b\s*[#:\-–,]*\s*(.*)$").ok()
+static HEAD: LazyLock<Regex> = LazyLock::new(|| {
+    compiled(
+        r"(?i)^\s*(pmhx?|past medical (?:history|hx)|dhx?|drug (?:history|hx)|meds|medications?|nkda|allerg(?:y|ies)|fhx?|family (?:history|hx)|shx?|social (?:history|hx)|pshx?|imp(?:ression)?|diagnosis|dx|plan|treatment|ice|hpc|pc|hx|history|o/e|examination|ros|advice|mx|management|differential|ddx)\b\s*[#:\-–,]*\s*(.*)$",
+    )
 });
 
 fn one(v: &serde_json::Value, id: &str) -> Result<Case, String> {
@@ -39,7 +42,7 @@ fn one(v: &serde_json::Value, id: &str) -> Result<Case, String> {
     let mut parts: Vec<(Option<Category>, String)> = vec![(Some(Category::Hpi), String::new())];
     let mut impression = None;
     for line in note.lines() {
-        let caps = HEAD.as_ref().and_then(|r| r.captures(line));
+        let caps = HEAD.captures(line);
         let (head, rest) = match &caps {
             Some(c) => (c[1].to_lowercase(), c.get(2).map_or("", |m| m.as_str())),
             None => (String::new(), line),
@@ -101,11 +104,9 @@ fn one(v: &serde_json::Value, id: &str) -> Result<Case, String> {
         .join(" ");
     let mut who = demographics_of(note);
     if who.age_months.is_none() {
-        static AGE: LazyLock<Option<Regex>> =
-            LazyLock::new(|| Regex::new(r"(?i)\bI(?:'m| am) (\d{2})\b|\b(\d{2}) years? old").ok());
+        static AGE: LazyLock<Regex> = LazyLock::new(|| compiled(r"(?i)\bI(?:'m| am) (\d{2})\b|\b(\d{2}) years? old"));
         who.age_months = AGE
-            .as_ref()
-            .and_then(|r| r.captures(&talk))
+            .captures(&talk)
             .and_then(|c| c.get(1).or(c.get(2)))
             .and_then(|m| m.as_str().parse::<u32>().ok())
             .map(|y| (y * 12).min(1080));

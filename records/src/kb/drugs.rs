@@ -3,6 +3,7 @@
 use super::network::FindingIx;
 use super::{Finding, KnowledgeBase, statement};
 use crate::fact::{Access, Category, Fact, FactId, Polarity, Sensitivity, Topic};
+use crate::pattern::compiled;
 use crate::record::Sex;
 use crate::seed::Draw;
 use regex::Regex;
@@ -133,6 +134,6 @@ fn holds(text: &str, word: &str) -> bool {
 
 /// A fixed dose by mouth: under 12 it goes by weight.
 pub(super) fn adult_dose(drug: &str) -> bool {
-    static DOSE: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?i)\b\d[\d.]* ?(?:mg|g|units)\b").ok());
-    DOSE.as_ref().is_some_and(|r| r.is_match(drug))
+    static DOSE: LazyLock<Regex> = LazyLock::new(|| compiled(r"(?i)\b\d[\d.]* ?(?:mg|g|units)\b"));
+    DOSE.is_match(drug)
 }

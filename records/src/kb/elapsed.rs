@@ -4,6 +4,7 @@
 //! that agree with the one drawn are spoken.
 
 use super::OnsetRange;
+use crate::pattern::compiled;
 use crate::seed::Draw;
 use regex::{Captures, Regex};
 use std::sync::LazyLock;
@@ -104,7 +105,7 @@ static FRAMES: LazyLock<Vec<(Frame, Regex)>> = LazyLock::new(|| {
         (Frame::Pace, r"\bover the (?:past )?(?P<u>day|week|month|year)s\b".to_owned()),
     ]
     .into_iter()
-    .filter_map(|(f, p)| Regex::new(&p).ok().map(|r| (f, r)))
+    .map(|(f, p)| (f, compiled(p)))
     .collect()
 });
 

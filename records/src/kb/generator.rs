@@ -11,7 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Version of the generator; a change that changes records raises it.
 pub const GENERATOR: &str = "generate kb/2";
 
-/// What the draws are keyed by. It stays when the version rises, so that a seed keeps its age, sex, condition and findings.
+/// What the draws are keyed by; ids of patients begin with `kb1-` for it. It stays when the version rises, so that a seed keeps its
+/// age, sex, condition, findings and split. What a record says is told by its hash.
 const KEY: &[u8] = b"generate kb/1";
 
 /// Asked in every clerking, so in every record, whatever the condition.

@@ -37,28 +37,28 @@ impl Narrator {
             .filter(|rest| !rest.starts_with("with "))
             .unwrap_or(text);
         // "2 days ago developed pain", "at 17 weeks' gestation".
-        if let Some(caps) = AGO.as_ref().and_then(|r| r.captures(text)) {
+        if let Some(caps) = AGO.captures(text) {
             let spoken = self.voice().first(&format!("{} the patient {}", caps[1].to_lowercase(), &caps[2]));
             return vec![self.file(&spoken, text, source, category, Polarity::Present, true)];
         }
-        if JUST_AGO.as_ref().is_some_and(|r| r.is_match(text)) {
+        if JUST_AGO.is_match(text) {
             let spoken = format!("it was {}", text.to_lowercase());
             return vec![self.file(&spoken, text, source, category, Polarity::Present, true)];
         }
-        if HEADING.as_ref().is_some_and(|r| r.is_match(text)) {
+        if HEADING.is_match(text) {
             return Vec::new();
         }
-        if let Some(weeks) = WEEKS.as_ref().and_then(|r| r.captures(text)) {
+        if let Some(weeks) = WEEKS.captures(text) {
             let spoken = format!("I'm {} weeks pregnant", &weeks[1]);
             return vec![self.file(&spoken, text, source, Category::Obstetric, Polarity::Present, false)];
         }
-        if NONE.as_ref().is_some_and(|r| r.is_match(text)) {
+        if NONE.is_match(text) {
             return vec![self.nothing(source, category)];
         }
         if let Some(list) = [&DENIES, &NO, &HAS_NO, &DOES_NOT].iter().find_map(|re| group(re, text, 1)) {
             return self.denial(&list, source, category);
         }
-        if let Some(caps) = LASTED.as_ref().and_then(|r| r.captures(text)) {
+        if let Some(caps) = LASTED.captures(text) {
             return self.lasted(&caps[1], &caps[2], &caps[3], source, category);
         }
         if category != Category::Family
@@ -71,7 +71,7 @@ impl Narrator {
             .filter(|_| !text.to_lowercase().contains("'s ") || text.to_lowercase().starts_with("the patient's"))
         {
             let inner = rest.to_lowercase();
-            if inner.starts_with("no ") || LASTED.as_ref().is_some_and(|r| r.is_match(&rest)) {
+            if inner.starts_with("no ") || LASTED.is_match(&rest) {
                 return self.clause_again(&rest, source, category);
             }
             let pronoun = [
@@ -124,7 +124,7 @@ impl Narrator {
 
     /// "His father notes that ...": a parent who speaks says it himself; of somebody else's words the patient says whose they are.
     fn told_by(&mut self, text: &str, source: &str, category: Category) -> Option<Vec<Draft>> {
-        let caps = TOLD_BY.as_ref()?.captures(text)?;
+        let caps = TOLD_BY.captures(text)?;
         let (who, rest) = (caps[1].to_lowercase(), caps[2].to_owned());
         let parent = ["mother", "father", "mom", "mum", "dad", "parents", "guardian", "caregiver", "family"];
         if self.voice().parent && parent.iter().any(|p| who.ends_with(p)) {
@@ -145,7 +145,7 @@ impl Narrator {
         if let Some(list) = [&DENIES, &NO, &HAS_NO, &DOES_NOT].iter().find_map(|re| group(re, rest, 1)) {
             return self.denial(&list, source, category);
         }
-        if let Some(caps) = LASTED.as_ref().and_then(|r| r.captures(rest)) {
+        if let Some(caps) = LASTED.captures(rest) {
             return self.lasted(&caps[1], &caps[2], &caps[3], source, category);
         }
         self.fragment(rest, source, category)
@@ -153,7 +153,7 @@ impl Narrator {
 
     /// "A 44-year-old woman with a history of X presents with Y."
     fn introduction(&mut self, text: &str, source: &str) -> Option<Vec<Draft>> {
-        let caps = AGED.as_ref()?.captures(text)?;
+        let caps = AGED.captures(text)?;
         let (who, rest) = (caps.get(1)?.as_str(), caps.get(2)?.as_str().trim().trim_start_matches([',', ' ']));
         let noun = if who.starts_with(['8'])
             || who.starts_with("11-")
@@ -233,7 +233,7 @@ impl Narrator {
         let Some(rest) = group(&COMES, tail, 1) else {
             return self.clause_again(&format!("he {tail}"), tail, Category::Hpi);
         };
-        let Some(caps) = BECAUSE.as_ref().and_then(|r| r.captures(&rest)) else {
+        let Some(caps) = BECAUSE.captures(&rest) else {
             return vec![self.file(
                 &self.voice().first(&format!("the patient {tail}")),
                 tail,
@@ -262,7 +262,7 @@ impl Narrator {
                 let spoken = format!("I've come for {}", self.voice().first(what));
                 vec![self.file(&spoken, what, tail, Category::Hpi, Polarity::Present, false)]
             }
-            _ if LASTED.as_ref().is_some_and(|r| r.is_match(what)) => self.clause_again(what, tail, Category::Hpi),
+            _ if LASTED.is_match(what) => self.clause_again(what, tail, Category::Hpi),
             _ => self.enumerated(what, tail, Category::Hpi),
         }
     }
@@ -303,7 +303,7 @@ impl Narrator {
         for p in &parts {
             let p = p.strip_prefix("including ").or(p.strip_prefix("use of ")).unwrap_or(p);
             let lower = p.to_lowercase();
-            if HEADING.as_ref().is_some_and(|r| r.is_match(p)) {
+            if HEADING.is_match(p) {
                 continue;
             }
             if let Some(negated) = lower.strip_prefix("no ").or(lower.strip_prefix("without ")) {
@@ -314,8 +314,8 @@ impl Narrator {
                 out.extend(self.fragment(p, p, category));
                 continue;
             }
-            let surgical = matches!(category, Category::Pmh | Category::Hpi | Category::Surgical)
-                && SURGERY.as_ref().is_some_and(|r| r.is_match(p));
+            let surgical =
+                matches!(category, Category::Pmh | Category::Hpi | Category::Surgical) && SURGERY.is_match(p);
             let category = if surgical { Category::Surgical } else { category };
             let spoken = self.have(p, category);
             out.push(self.file(&spoken, p, if many { p } else { source }, category, Polarity::Present, false));

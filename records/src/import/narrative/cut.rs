@@ -1,5 +1,6 @@
 //! Cutting a note: abbreviations written out, sentences, clauses, list items.
 
+use crate::pattern::compiled;
 use regex::Regex;
 use std::sync::LazyLock;
 
@@ -85,7 +86,7 @@ const SHORT: &[(&str, &str)] = &[
 ];
 
 static SHORTHAND: LazyLock<Vec<(Regex, &str)>> =
-    LazyLock::new(|| SHORT.iter().filter_map(|(p, full)| Regex::new(p).ok().map(|r| (r, *full))).collect());
+    LazyLock::new(|| SHORT.iter().map(|(p, full)| (compiled(p), *full)).collect());
 
 /// Writes shorthand out, for voicing and matching; the source text keeps its own words.
 pub(crate) fn expand(text: &str) -> String {
@@ -153,19 +154,17 @@ fn push<'a>(out: &mut Vec<&'a str>, s: &'a str) {
     }
 }
 
-static CLAUSE: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(
+static CLAUSE: LazyLock<Regex> = LazyLock::new(|| {
+    compiled(
         r"(?i)(?:,? (?:and|but|although|though|however,?)|,)( (?:he|she|the patient|they)? ?(?:also |currently |otherwise )?(?:denies|denied|reports|reported|states|stated|endorses|endorsed|admits|does not|did not|has not|has no|had no|has never|there is no|there are no|no other|nil|without|negative for|no (?:history|fever|known|chest|significant|recent|associated|rash|vomit|nausea|pain|weight)|(?:he|she|the patient) (?:is|was|has|had|takes|took|works|lives|smokes|drinks|feels|felt|does|did|also|now|says|notes|noted|describes|uses|started|began|went|tried|developed)) )",
     )
-    .ok()
 });
 
 /// Clauses of a sentence that stand on their own.
 pub(crate) fn clauses(sentence: &str) -> Vec<&str> {
-    let Some(re) = CLAUSE.as_ref() else { return vec![sentence] };
     let mut out = Vec::new();
     let mut start = 0;
-    for caps in re.captures_iter(sentence) {
+    for caps in CLAUSE.captures_iter(sentence) {
         let (Some(whole), Some(next)) = (caps.get(0), caps.get(1)) else { continue };
         // A condition or a question of when is no clause of its own.
         let head = sentence[start..whole.start()].trim().to_lowercase();

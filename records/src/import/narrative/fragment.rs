@@ -6,6 +6,7 @@ use super::topic::TopicIndex;
 use super::voice::lower_first;
 use super::{Draft, Narrator};
 use crate::fact::{Category, Polarity};
+use crate::pattern::compiled;
 use regex::Regex;
 use std::sync::LazyLock;
 
@@ -170,14 +171,16 @@ impl Narrator {
              unable noncompliant compliant hospitalized unaware able";
         let past = "developed noticed tried took had went felt fell saw used underwent received lost gained stopped \
              returned completed experienced required";
-        static ARRIVES: LazyLock<Option<Regex>> = LazyLock::new(|| {
-            Regex::new(&format!(r"(?i)^(?:{WHO} )?(?:presents?|presented|comes|came|is brought|was brought|has been brought) (?:to|in|into|by|with|for|because|today)\b.* (?:with|because of|due to|for|complaining of) ")).ok()
+        static ARRIVES: LazyLock<Regex> = LazyLock::new(|| {
+            compiled(format!(
+                r"(?i)^(?:{WHO} )?(?:presents?|presented|comes|came|is brought|was brought|has been brought) (?:to|in|into|by|with|for|because|today)\b.* (?:with|because of|due to|for|complaining of) "
+            ))
         });
-        if matches!(category, Category::Hpi) && ARRIVES.as_ref().is_some_and(|r| r.is_match(text)) {
+        if matches!(category, Category::Hpi) && ARRIVES.is_match(text) {
             return self.presentation(text);
         }
         if matches!(category, Category::Hpi | Category::Ros | Category::Pmh)
-            && RESULT.as_ref().is_some_and(|r| r.is_match(text))
+            && RESULT.is_match(text)
             && !first.ends_with("ly")
             && !["he ", "she ", "the patient", "i ", "his ", "her ", "my "].iter().any(|p| lower.starts_with(p))
         {
@@ -237,9 +240,10 @@ impl Narrator {
 }
 
 /// A test or its report is what the sentence is about.
-static RESULT: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(?i)^(?:[\w'’()/-]+ ){1,6}(?:revealed|indicated|identified|detected|confirmed|showed|demonstrated|suggested|suggests?|disclosed)\b")
-        .ok()
+static RESULT: LazyLock<Regex> = LazyLock::new(|| {
+    compiled(
+        r"(?i)^(?:[\w'’()/-]+ ){1,6}(?:revealed|indicated|identified|detected|confirmed|showed|demonstrated|suggested|suggests?|disclosed)\b",
+    )
 });
 
 /// "generalized weakness", "bilateral eye redness": the quality comes with what it is a quality of.

@@ -2,6 +2,7 @@
 
 use super::topic::TopicIndex;
 use crate::fact::Category;
+use crate::pattern::compiled;
 use regex::Regex;
 use std::sync::LazyLock;
 
@@ -10,7 +11,7 @@ const ADV: &str = r"(?:(?:also|currently|further|otherwise|specifically|now|only
 
 macro_rules! pattern {
     ($name:ident, $text:expr) => {
-        pub(super) static $name: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(&$text).ok());
+        pub(super) static $name: LazyLock<Regex> = LazyLock::new(|| compiled(&$text));
     };
 }
 
@@ -110,7 +111,7 @@ pattern!(
 
 /// The category the words themselves call for, in a passage filed under `given`.
 pub(super) fn recategorise(sentence: &str, given: Category) -> Category {
-    let is = |re: &LazyLock<Option<Regex>>| re.as_ref().is_some_and(|r| r.is_match(sentence));
+    let is = |re: &LazyLock<Regex>| re.is_match(sentence);
     match given {
         Category::Hpi | Category::Ros | Category::Pmh if is(&EXAM) && is(&DOSE_OR_VITAL) => Category::Exam,
         Category::Hpi | Category::Pmh if is(&TEST) && is(&RESULT) && !is(&HISTORY_CUE) => Category::Test,
@@ -143,7 +144,7 @@ pattern!(
 
 /// Whether a vignette has moved on to the examination or the laboratory.
 pub(super) fn vignette_mode(sentence: &str, now: Category) -> Category {
-    let is = |re: &LazyLock<Option<Regex>>| re.as_ref().is_some_and(|r| r.is_match(sentence));
+    let is = |re: &LazyLock<Regex>| re.is_match(sentence);
     if is(&HISTORY_CUE) && !sentence.to_lowercase().contains("exam") && !is(&DOSE_OR_VITAL) {
         Category::Hpi
     } else if is(&EXAM) {
@@ -157,18 +158,17 @@ pub(super) fn vignette_mode(sentence: &str, now: Category) -> Category {
 
 /// "His temperature is 37" -> "Temperature is 37": what the clinician reports has no owner.
 pub(super) fn report_style(sentence: &str) -> String {
-    static OWNER: LazyLock<Option<Regex>> = LazyLock::new(|| {
-        Regex::new(r"(?i)^(?:the patient's|patient's|his|her|the patient has|the patient is|patient is|he is|she is|he has|she has|the patient|(?:mr|mrs|ms)\.? \[NAME\]'?s?|\[NAME\](?:'s)?) ").ok()
+    static OWNER: LazyLock<Regex> = LazyLock::new(|| {
+        compiled(
+            r"(?i)^(?:the patient's|patient's|his|her|the patient has|the patient is|patient is|he is|she is|he has|she has|the patient|(?:mr|mrs|ms)\.? \[NAME\]'?s?|\[NAME\](?:'s)?) ",
+        )
     });
-    let s = match OWNER.as_ref() {
-        Some(re) => re.replace(sentence.trim(), "").into_owned(),
-        None => sentence.trim().to_owned(),
-    };
+    let s = OWNER.replace(sentence.trim(), "");
     let mut chars = s.chars();
     chars.next().map(|c| c.to_uppercase().collect::<String>() + chars.as_str()).unwrap_or_default()
 }
 
 /// A group of a pattern, trimmed.
-pub(super) fn group(re: &LazyLock<Option<Regex>>, text: &str, i: usize) -> Option<String> {
-    re.as_ref()?.captures(text)?.get(i).map(|m| m.as_str().trim().to_owned())
+pub(super) fn group(re: &LazyLock<Regex>, text: &str, i: usize) -> Option<String> {
+    re.captures(text)?.get(i).map(|m| m.as_str().trim().to_owned())
 }

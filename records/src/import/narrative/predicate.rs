@@ -3,6 +3,7 @@
 use super::Narrator;
 use super::voice::SYMPTOM_INGS;
 use crate::fact::Category;
+use crate::pattern::compiled;
 use regex::Regex;
 use std::sync::LazyLock;
 
@@ -14,7 +15,7 @@ impl Narrator {
         if !history {
             return None;
         }
-        if let Some(caps) = PREGNANCIES.as_ref().and_then(|r| r.captures(noun)) {
+        if let Some(caps) = PREGNANCIES.captures(noun) {
             let n: u32 = caps[1].parse().ok()?;
             return Some(match n {
                 0 => "I've never been pregnant".to_owned(),
@@ -27,7 +28,7 @@ impl Narrator {
         if verbs.split(' ').any(|v| v == first) {
             return Some(self.voice().first(&format!("the patient {noun}")));
         }
-        if let Some(weeks) = WEEKS.as_ref().and_then(|r| r.captures(noun)) {
+        if let Some(weeks) = WEEKS.captures(noun) {
             return Some(format!("I'm {} weeks pregnant", &weeks[1]));
         }
         if let Some(when) = noun.strip_prefix("last menstrual period") {
@@ -60,17 +61,23 @@ impl Narrator {
 }
 
 /// "G2P0020", "G3P2".
-static PREGNANCIES: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?i)^(?:a )?g(\d)\s?p\d+").ok());
-pub(super) static AGO: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(?i)^((?:about |approximately )?(?:\d+|one|two|three|a few|several) (?:hour|day|week|month|year)s? ago),? ((?:developed|noticed|started|began|had|woke|felt|fell|went|took)\b.+)$").ok()
+static PREGNANCIES: LazyLock<Regex> = LazyLock::new(|| compiled(r"(?i)^(?:a )?g(\d)\s?p\d+"));
+pub(super) static AGO: LazyLock<Regex> = LazyLock::new(|| {
+    compiled(
+        r"(?i)^((?:about |approximately )?(?:\d+|one|two|three|a few|several) (?:hour|day|week|month|year)s? ago),? ((?:developed|noticed|started|began|had|woke|felt|fell|went|took)\b.+)$",
+    )
 });
-pub(super) static JUST_AGO: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(?i)^(?:about |approximately )?(?:\d+|one|two|three|four|five|six|a few|several) (?:hour|day|week|month|year)s? ago$").ok()
+pub(super) static JUST_AGO: LazyLock<Regex> = LazyLock::new(|| {
+    compiled(
+        r"(?i)^(?:about |approximately )?(?:\d+|one|two|three|four|five|six|a few|several) (?:hour|day|week|month|year)s? ago$",
+    )
 });
 /// A head that a line was cut at: it says nothing by itself.
-pub(super) static HEADING: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(?i)^(?:(?:integumentary|constitutional|musculoskeletal|neurological|psychiatric|cardiovascular|respiratory|gastrointestinal|genitourinary|endocrine|skin|eyes|medical|surgical|social|family|female|male|surgical intervention|(?:gyna?ecologic(?:al)?|obstetric(?:al)?|medical|surgical|social|family) history|medications?|other|both|none):?)$").ok()
+pub(super) static HEADING: LazyLock<Regex> = LazyLock::new(|| {
+    compiled(
+        r"(?i)^(?:(?:integumentary|constitutional|musculoskeletal|neurological|psychiatric|cardiovascular|respiratory|gastrointestinal|genitourinary|endocrine|skin|eyes|medical|surgical|social|family|female|male|surgical intervention|(?:gyna?ecologic(?:al)?|obstetric(?:al)?|medical|surgical|social|family) history|medications?|other|both|none):?)$",
+    )
 });
 /// "at 35 weeks' gestation".
-pub(super) static WEEKS: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r"(?i)^(?:at )?(\d{1,2})[ -]weeks?['’]? (?:of )?(?:gestation|pregnancy)$").ok());
+pub(super) static WEEKS: LazyLock<Regex> =
+    LazyLock::new(|| compiled(r"(?i)^(?:at )?(\d{1,2})[ -]weeks?['’]? (?:of )?(?:gestation|pregnancy)$"));

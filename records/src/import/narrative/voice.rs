@@ -3,6 +3,7 @@
 pub(crate) use super::article::{article, lower_first};
 pub(super) use super::verbs::{ADVERBS, DOINGS, SYMPTOM_INGS};
 use super::verbs::{AFTER_HER_ME, RELATIVES_F, RELATIVES_M, base, coordinates};
+use crate::pattern::compiled;
 use crate::record::Sex;
 use regex::Regex;
 use std::sync::LazyLock;
@@ -30,32 +31,31 @@ pub(super) fn pieces(text: &str) -> Vec<String> {
     out
 }
 
-static PATIENT: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(?i)\b(?:(?:the|this|our) )?(?:(?:patient|pt)\b|(?:\[NAME\]|(?:Mr|Mrs|Ms|Miss)\.? \[NAME\]))( ?['’]s\b|['’]\B)?|\b(?:the|this) (?:\w+-)?(?:man|woman|boy|girl|child|infant|baby|newborn|toddler|gentleman|lady|teenager|adolescent|neonate)\b(['’]s?\b)?").ok()
+static PATIENT: LazyLock<Regex> = LazyLock::new(|| {
+    compiled(
+        r"(?i)\b(?:(?:the|this|our) )?(?:(?:patient|pt)\b|(?:\[NAME\]|(?:Mr|Mrs|Ms|Miss)\.? \[NAME\]))( ?['’]s\b|['’]\B)?|\b(?:the|this) (?:\w+-)?(?:man|woman|boy|girl|child|infant|baby|newborn|toddler|gentleman|lady|teenager|adolescent|neonate)\b(['’]s?\b)?",
+    )
 });
 
-static OWN_CHILD: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r"(?i)\b(?:her|his|their) (?:son|daughter|child|baby|infant)\b").ok());
+static OWN_CHILD: LazyLock<Regex> =
+    LazyLock::new(|| compiled(r"(?i)\b(?:her|his|their) (?:son|daughter|child|baby|infant)\b"));
 
 /// What a note says of telling, where the telling is done here: "I state that I have", "which I note are".
-static TELLING: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"\bI (?:also )?(?:state|note|report|mention|say|describe|explain|add|indicate)(?: that| a feeling of| feeling)? (I\b|I'|my |the |it |this |there |these |when |after |since |occasionally |lately )").ok()
+static TELLING: LazyLock<Regex> = LazyLock::new(|| {
+    compiled(
+        r"\bI (?:also )?(?:state|note|report|mention|say|describe|explain|add|indicate)(?: that| a feeling of| feeling)? (I\b|I'|my |the |it |this |there |these |when |after |since |occasionally |lately )",
+    )
 });
 
 impl Voice {
     /// Rewrites a clause in the patient's own first person.
     pub fn first(self, clause: &str) -> String {
-        let marked = match PATIENT.as_ref() {
-            Some(re) => re.replace_all(clause, |c: &regex::Captures<'_>| {
-                if c.get(1).or(c.get(2)).is_some() { "ptpossx".to_owned() } else { "ptsubjx".to_owned() }
-            }),
-            None => clause.into(),
-        };
+        let marked = PATIENT.replace_all(clause, |c: &regex::Captures<'_>| {
+            if c.get(1).or(c.get(2)).is_some() { "ptpossx".to_owned() } else { "ptsubjx".to_owned() }
+        });
         // The parent who speaks is the one the note tells of.
-        let marked = match OWN_CHILD.as_ref().filter(|_| self.parent) {
-            Some(re) => re.replace_all(&marked, "ptsubjx").into_owned(),
-            None => marked.into_owned(),
-        };
+        let marked =
+            if self.parent { OWN_CHILD.replace_all(&marked, "ptsubjx").into_owned() } else { marked.into_owned() };
         let p = pieces(&marked);
         let (he, she) = match self.sex {
             Sex::Male => (true, false),
@@ -157,10 +157,7 @@ impl Voice {
             comma = false;
         }
         let out = contract(&out);
-        match TELLING.as_ref() {
-            Some(re) => re.replace_all(&out, "$1").into_owned(),
-            None => out,
-        }
+        TELLING.replace_all(&out, "$1").into_owned()
     }
 
     /// A whole sentence to be spoken: capital, full stop, lay words, and the parent's view for a child.
@@ -177,16 +174,16 @@ impl Voice {
 
 /// Nobody speaks a short form in brackets: "diabetes (PNDM)", "type 2 diabetes (type 2 diabetes)".
 fn without_brackets(text: &str) -> String {
-    static SHORT: LazyLock<Option<Regex>> =
-        LazyLock::new(|| Regex::new(r" \((?:[A-Z][A-Za-z]{0,3}[A-Z0-9][A-Z0-9/-]{0,8}s?|[a-z0-9 ]{4,40})\)").ok());
-    let Some(re) = SHORT.as_ref() else { return text.to_owned() };
-    re.replace_all(text, |c: &regex::Captures<'_>| {
-        let inner = c[0].trim_matches([' ', '(', ')']);
-        let twice = c.get(0).is_some_and(|m| text[..m.start()].to_lowercase().ends_with(&inner.to_lowercase()));
-        let short = inner.starts_with(|c: char| c.is_uppercase());
-        if twice || short { String::new() } else { c[0].to_owned() }
-    })
-    .into_owned()
+    static SHORT: LazyLock<Regex> =
+        LazyLock::new(|| compiled(r" \((?:[A-Z][A-Za-z]{0,3}[A-Z0-9][A-Z0-9/-]{0,8}s?|[a-z0-9 ]{4,40})\)"));
+    SHORT
+        .replace_all(text, |c: &regex::Captures<'_>| {
+            let inner = c[0].trim_matches([' ', '(', ')']);
+            let twice = c.get(0).is_some_and(|m| text[..m.start()].to_lowercase().ends_with(&inner.to_lowercase()));
+            let short = inner.starts_with(|c: char| c.is_uppercase());
+            if twice || short { String::new() } else { c[0].to_owned() }
+        })
+        .into_owned()
 }
 
 /// Lay words for a symptom may be something done: "I've had getting up at night" is "I've been getting up at night".

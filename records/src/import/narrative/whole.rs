@@ -2,12 +2,15 @@
 //! at the end to every item.
 
 use super::cut::{is_plain_list, items};
+use crate::pattern::compiled;
 use regex::Regex;
 use std::sync::LazyLock;
 
 /// "weakness and thirst for the past few months": the list, and the time that all of it has lasted.
-static TIMED: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(?i)^(.+?)( (?:for|over|during|since) (?:the |about |approximately |almost )?(?:past|last|previous|\d|several|a few|few|many|two|three|one|yesterday|birth|childhood|this morning)\b[^,;]*)$").ok()
+static TIMED: LazyLock<Regex> = LazyLock::new(|| {
+    compiled(
+        r"(?i)^(.+?)( (?:for|over|during|since) (?:the |about |approximately |almost )?(?:past|last|previous|\d|several|a few|few|many|two|three|one|yesterday|birth|childhood|this morning)\b[^,;]*)$",
+    )
 });
 
 const ADJECTIVES: &[&str] = &[
@@ -106,11 +109,7 @@ const FINDINGS: &[&str] = &[
 
 /// Items of a list, each one saying something by itself.
 pub(super) fn whole_items(list: &str, timed: bool) -> Vec<String> {
-    let timed = TIMED
-        .as_ref()
-        .filter(|_| timed)
-        .and_then(|r| r.captures(list))
-        .filter(|c| is_plain_list(&c[1]) && !c[1].contains(" for "));
+    let timed = TIMED.captures(list).filter(|c| timed && is_plain_list(&c[1]) && !c[1].contains(" for "));
     let (list, time) = match &timed {
         Some(c) => (c.get(1).map_or(list, |m| m.as_str()), c.get(2).map_or("", |m| m.as_str())),
         None => (list, ""),
@@ -139,11 +138,7 @@ pub(super) fn whole_items(list: &str, timed: bool) -> Vec<String> {
 /// Whether the list says more by [`whole_items`] than as one phrase.
 pub(super) fn is_list(list: &str, timed: bool) -> bool {
     is_plain_list(list)
-        || TIMED
-            .as_ref()
-            .filter(|_| timed)
-            .and_then(|r| r.captures(list))
-            .is_some_and(|c| is_plain_list(&c[1]) && !c[1].contains(" for "))
+        || TIMED.captures(list).is_some_and(|c| timed && is_plain_list(&c[1]) && !c[1].contains(" for "))
 }
 
 fn is_year(item: &str) -> bool {
