@@ -80,7 +80,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let lr = 3e-3 * warm * (0.1 + 0.9 * 0.5 * (1.0 + (std::f64::consts::PI * step / total).cos()));
             let m = learner.imitate(&chosen, lr)?;
             step += 1.0;
-            if step as usize % 20 == 0 {
+            if (step as usize).is_multiple_of(20) {
                 at(&format!("sft {step} of {total}: loss {:.3}", m.get("loss").unwrap_or(f64::NAN)));
             }
         }
