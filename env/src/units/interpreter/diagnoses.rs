@@ -7,8 +7,9 @@
 use super::lexicon::Entry;
 use super::read::{Clause, Read};
 use super::tokens::Class;
-use super::verdict::{Sentence, wordings};
+use super::verdict::{Sentence, ends_as_disease, wordings};
 use crate::units::Named;
+
 pub(crate) fn find(read: &Read<'_>) -> Vec<Named> {
     let mut out = Vec::new();
     let mut k = 0;
@@ -60,9 +61,7 @@ fn in_sentence(read: &Read<'_>, clauses: &[Clause], out: &mut Vec<Named>) {
         }
     }
     for (i, w) in s.words.iter().enumerate() {
-        let suffix =
-            ["itis", "osis", "oma", "pathy", "aemia", "emia"].iter().any(|x| w.len() > x.len() + 2 && w.ends_with(x));
-        if suffix || wordings().injured.contains(&w.as_str()) {
+        if ends_as_disease(w) || wordings().injured.contains(&w.as_str()) {
             at.push((i, i + 1));
         }
     }

@@ -173,12 +173,12 @@ fn injects(sentence: &str) -> bool {
     s.has(Part::Alone)
         || s.of(Part::Head).any(|m| m.from == 0 && s.word(m.to) == ",")
         || s.ordered(Part::Drop, Part::Rules, 6, |v, r| s.is_direct(v, r) && !s.is_others(r))
-        || s.ordered(Part::Show, Part::Inner, 8, |_, w| !s.is_others(w) && !s.is_affirmed(w))
+        || s.ordered(Part::Show, Part::Inner, 8, |_, w| s.is_inner(w))
         || s.ordered(Part::Show, Part::Verdict, 4, |_, w| !s.is_others(w) && !s.is_anothers_verdict(w))
         || s.ordered(Part::Start, Part::Mode, 3, |_, w| !s.is_others(w) && !s.is_device_mode(w))
         || s.ordered(Part::Encode, Part::Answer, 4, |_, _| true)
         || [Part::Show, Part::Utter, Part::Encode, Part::Play].into_iter().any(|verb| {
-            s.ordered(verb, Part::Format, 10, |_, w| !s.is_others(w))
+            s.ordered(verb, Part::Format, 10, |_, w| !matches!(s.word(w.to), "from" | "on" | "at" | "file" | "files"))
                 || s.ordered(verb, Part::Answer, 4, |_, w| s.of(Part::Twist).any(|t| t.from >= w.to))
         })
         || s.ordered(Part::Play, Part::Role, 8, |p, r| s.is_cast(p.to, r))
@@ -239,6 +239,12 @@ impl Said<'_> {
             "initial", "original", "system", "content", "safety", "of", "that", "and", "a",
         ];
         verb.to == rules.from || points.contains(&self.word(rules.from - 1))
+    }
+
+    /// Something of the patient's that only a simulated one has.
+    fn is_inner(&self, what: &Mark) -> bool {
+        let whole = matches!(self.word(what.to - 1), "facts" | "patient");
+        (whole || !self.is_others(what)) && !self.is_affirmed(what)
     }
 
     /// "Tell me if that's the case", "the case you keep it in".
@@ -307,7 +313,9 @@ impl Said<'_> {
             "the", "a", "an", "your", "our", "one", "of", "from", "lead", "senior", "system", "this", "official", "chief",
         ];
         let named = |a: &Mark, s: &Mark| {
-            self.near(a, s, 4) && (a.to..s.from).all(|i| plain.contains(&self.word(i)))
+            self.near(a, s, 4)
+                && (a.to..s.from).all(|i| plain.contains(&self.word(i)))
+                && !matches!(self.word(s.to), "for" | "at" | "on" | "in")
         };
         let all = |part: Part| self.of(part).filter(|a| self.starts_clause(a.from));
         all(Part::Auth).any(|a| self.of(Part::Staff).any(|s| named(a, s)))
@@ -335,7 +343,10 @@ impl Said<'_> {
                 "you" => {
                     let asks =
                         ["did", "do", "have", "were", "had", "when", "if", "that", "are", "since", "as", "until"];
-                    return !(k > 0 && asks.contains(&self.word(k - 1)));
+                    // "You play the doctor in a film" tells, "can you play" asks for it.
+                    let aux = ["can", "could", "will", "would", "must", "please", "and", "on"];
+                    let told = k + 1 == i && (k == 0 || !aux.contains(&self.word(k - 1)));
+                    return !told && !(k > 0 && asks.contains(&self.word(k - 1)));
                 }
                 _ => {}
             }
@@ -346,7 +357,9 @@ impl Said<'_> {
     /// "The instructions on the box", "your role as a mother", "what you were told by the nurse": not the patient's own part.
     fn is_others(&self, what: &Mark) -> bool {
         let elsewhere = ["on", "from", "for", "about", "at", "of", "with", "by", "as", "in", "to", "when", "after"];
+        let a_while = ["moment", "second", "minute", "while", "now"];
         elsewhere.contains(&self.word(what.to))
+            && !(self.word(what.to) == "for" && (1..3).any(|k| a_while.contains(&self.word(what.to + k))))
             && !(what.to..what.to + 4).any(|i| matches!(self.word(i), "patient" | "this"))
     }
 
@@ -444,7 +457,9 @@ fn forged(sentence: &str) -> bool {
     // A list in braces; `\boxed{...}` is how some models set off an answer.
     let opens = |i: usize| lower[..i].chars().next_back().is_none_or(char::is_whitespace);
     let keyed = lower.match_indices('{').any(|(i, _)| opens(i) || lower[i..].contains(':'));
-    if keyed || marks.iter().any(|m| lower.contains(m)) || sentence.split_whitespace().any(is_encoded) {
+    let set_apart = sentence.split(' ').filter(|w| w.len() == 1 && w.as_bytes()[0].is_ascii_alphabetic()).count() >= 12;
+    let encoded = set_apart || sentence.split_whitespace().any(is_encoded);
+    if keyed || encoded || marks.iter().any(|m| lower.contains(m)) {
         return true;
     }
     // `get_facts(...)`, `patient.history()`.

@@ -5,7 +5,7 @@
 //! (`formats`); what is no language is asked back (`unreadable`), and an order to step out of role earns nothing
 //! (`injection`). `LABELS.md` says what the words mean.
 
-use super::{Act, ActKind, DialogueContext, Interpreter, Named, QuestionForm, Request, RequestKind, Understanding};
+use super::{Act, ActKind, DialogueContext, Interpreter, Named, Phrasing, QuestionForm, Request, RequestKind, Understanding};
 use focus::Heard;
 use lexicon::{Entry, Lexicon};
 use read::Read;
@@ -13,6 +13,7 @@ use requests::Asker;
 
 mod acts;
 mod diagnoses;
+mod disguise;
 mod focus;
 mod formats;
 mod injection;
@@ -51,6 +52,12 @@ impl Interpreter for EmbeddedInterpreter {
     }
 
     fn interpret(&self, utterance: &str, context: DialogueContext<'_>) -> Understanding {
+        if let Some(typed) = Phrasing::typed_as_spoken(utterance) {
+            return typed;
+        }
+        if let Some(plain) = disguise::undone(utterance) {
+            return plain.restored(self.interpret(&plain.text, context));
+        }
         if unreadable::is(utterance) {
             return unreadable::asked_back(utterance);
         }

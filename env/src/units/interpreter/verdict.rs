@@ -22,7 +22,22 @@ pub(super) struct Wordings {
     pub(super) hints: AhoCorasick,
 }
 
-const HINTS: [&str; 7] = ["iagn", "itis", "osis", "path", "suff", "what", "caus"];
+/// Endings of diseases' names.
+const SUFFIXES: [&str; 6] = ["itis", "osis", "oma", "pathy", "aemia", "emia"];
+
+/// Words with such an ending that name no disease.
+const NO_DISEASE: [&str; 20] = [
+    "diploma", "aroma", "coma", "oklahoma", "genoma", "paloma", "academia", "bohemia", "prognosis", "hypnosis", "symbiosis",
+    "osmosis", "metamorphosis", "sympathy", "empathy", "apathy", "telepathy", "antipathy", "osteopathy", "homeopathy",
+];
+
+/// Pieces of the wordings that announce a diagnosis.
+const ANNOUNCED: [&str; 4] = ["iagn", "suff", "what", "caus"];
+
+/// Whether a word (lower case) ends as diseases' names do.
+pub(super) fn ends_as_disease(word: &str) -> bool {
+    SUFFIXES.iter().any(|s| word.len() > s.len() + 2 && word.ends_with(s)) && !NO_DISEASE.contains(&word)
+}
 
 pub(super) fn wordings() -> &'static Wordings {
     static WORDINGS: OnceLock<Wordings> = OnceLock::new();
@@ -43,7 +58,7 @@ pub(super) fn wordings() -> &'static Wordings {
             hints: AhoCorasick::builder()
                 .ascii_case_insensitive(true)
                 .kind(Some(AhoCorasickKind::DFA))
-                .build(HINTS.into_iter().chain(of("injured")))
+                .build(SUFFIXES.into_iter().chain(ANNOUNCED).chain(of("injured")))
                 .expect("a few short words make an automaton"),
         }
     })
