@@ -53,7 +53,13 @@ impl Phrasing {
     /// The typed request whose wording ([`Phrasing::spoken`]) a text is, if it is that and nothing more.
     pub fn typed_as_spoken(text: &str) -> Option<Understanding> {
         let said = text.trim();
-        let one = |rest: &&str| !rest.trim().is_empty() && !rest.contains(['\n', '?', '!']) && !rest.contains(". ");
+        // "H. pylori" is no end of a sentence.
+        let ends = |part: &str| part.rsplit(' ').next().is_some_and(|last| last.chars().count() > 1);
+        let one = |rest: &&str| {
+            let mut parts = rest.split(". ");
+            let last = parts.next_back().unwrap_or_default();
+            !last.trim().is_empty() && !rest.contains(['\n', '?', '!']) && !parts.any(ends)
+        };
         if let Some(test) = said.strip_prefix(ORDERS).and_then(|r| r.strip_suffix('.')).filter(&one) {
             return Some(Phrasing::typed_test(test));
         }

@@ -2,10 +2,12 @@
 //!
 //! Text -> words (`tokens`) -> phrases of the lexicon and clauses (`read`) -> requests (`requests`, `wishes`; what "it" is:
 //! `focus`), acts (`acts`) and diagnoses (`diagnoses`, `verdict`). Typed lines of other harnesses are taken out first
-//! (`formats`); what is no language is asked back (`unreadable`), and an order to step out of role earns nothing
+//! (`formats`), letters in disguise are read as they look (`disguise`); what is no language is asked back (`unreadable`), and an order to step out of role earns nothing
 //! (`injection`). `LABELS.md` says what the words mean.
 
-use super::{Act, ActKind, DialogueContext, Interpreter, Named, Phrasing, QuestionForm, Request, RequestKind, Understanding};
+use super::{
+    Act, ActKind, DialogueContext, Interpreter, Named, Phrasing, QuestionForm, Request, RequestKind, Understanding,
+};
 use focus::Heard;
 use lexicon::{Entry, Lexicon};
 use read::Read;
@@ -21,6 +23,7 @@ mod lexicon;
 mod nearest;
 mod read;
 mod requests;
+mod said;
 mod tokens;
 mod trie;
 mod unreadable;

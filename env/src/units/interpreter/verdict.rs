@@ -1,5 +1,6 @@
 //! Whether one sentence commits to a disease it names: the frame before it, and what takes it back.
 
+use super::diagnoses::SUFFIXES;
 use crate::units::Named;
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use std::sync::OnceLock;
@@ -22,22 +23,8 @@ pub(super) struct Wordings {
     pub(super) hints: AhoCorasick,
 }
 
-/// Endings of diseases' names.
-const SUFFIXES: [&str; 6] = ["itis", "osis", "oma", "pathy", "aemia", "emia"];
-
-/// Words with such an ending that name no disease.
-const NO_DISEASE: [&str; 20] = [
-    "diploma", "aroma", "coma", "oklahoma", "genoma", "paloma", "academia", "bohemia", "prognosis", "hypnosis", "symbiosis",
-    "osmosis", "metamorphosis", "sympathy", "empathy", "apathy", "telepathy", "antipathy", "osteopathy", "homeopathy",
-];
-
 /// Pieces of the wordings that announce a diagnosis.
 const ANNOUNCED: [&str; 4] = ["iagn", "suff", "what", "caus"];
-
-/// Whether a word (lower case) ends as diseases' names do.
-pub(super) fn ends_as_disease(word: &str) -> bool {
-    SUFFIXES.iter().any(|s| word.len() > s.len() + 2 && word.ends_with(s)) && !NO_DISEASE.contains(&word)
-}
 
 pub(super) fn wordings() -> &'static Wordings {
     static WORDINGS: OnceLock<Wordings> = OnceLock::new();
