@@ -56,9 +56,8 @@ impl Phrasing {
         // "H. pylori" is no end of a sentence.
         let ends = |part: &str| part.rsplit(' ').next().is_some_and(|last| last.chars().count() > 1);
         let one = |rest: &&str| {
-            let mut parts = rest.split(". ");
-            let last = parts.next_back().unwrap_or_default();
-            !last.trim().is_empty() && !rest.contains(['\n', '?', '!']) && !parts.any(ends)
+            let ended = rest.match_indices(". ").any(|(i, _)| ends(&rest[..i]));
+            !rest.trim().is_empty() && !rest.contains(['\n', '?', '!']) && !ended
         };
         if let Some(test) = said.strip_prefix(ORDERS).and_then(|r| r.strip_suffix('.')).filter(&one) {
             return Some(Phrasing::typed_test(test));
