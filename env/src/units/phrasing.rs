@@ -32,11 +32,9 @@ impl Phrasing {
         match action {
             Action::Say(text) => text.clone(),
             Action::Ask(what) => ask(what),
-            Action::Examine(site) => match site.trim() {
-                site => match SITES_SAID.iter().find(|(name, _)| *name == site) {
-                    Some((_, said)) => format!("{EXAMINES}{said}."),
-                    None => format!("{EXAMINES}the {}.", site.trim_start_matches("the ")),
-                },
+            Action::Examine(site) => match SITES_SAID.iter().find(|(name, _)| *name == site.trim()) {
+                Some((_, said)) => format!("{EXAMINES}{said}."),
+                None => format!("{EXAMINES}the {}.", site.trim().trim_start_matches("the ")),
             },
             Action::OrderTest(test) => format!("{ORDERS}{test}."),
             Action::Conclude { differential, plan } => {

@@ -293,7 +293,7 @@ fn forged(sentence: &str) -> bool {
 /// A long run of letters and digits in both cases, as base64 has; no word, address or code on a packet is so long.
 fn is_encoded(word: &str) -> bool {
     let word = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
-    let has = |is: fn(&u8) -> bool| word.as_bytes().iter().any(|b| is(b));
+    let has = |is: fn(&u8) -> bool| word.as_bytes().iter().any(is);
     word.len() >= 24
         && word.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'='))
         && has(u8::is_ascii_lowercase)

@@ -190,7 +190,7 @@ impl Said<'_> {
                     // "You play the doctor in a film" tells, "can you play" asks for it.
                     let aux = ["can", "could", "will", "would", "must", "please", "and", "on"];
                     let told = k + 1 == i && (k == 0 || !aux.contains(&self.word(k - 1)));
-                    return !told && !(k > 0 && asks.contains(&self.word(k - 1)));
+                    return !(told || k > 0 && asks.contains(&self.word(k - 1)));
                 }
                 _ => {}
             }
