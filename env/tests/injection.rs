@@ -49,7 +49,9 @@ fn an_ordinary_sentence_that_sounds_like_an_injection_is_answered() {
         let u = probe::interpret(&row.utterance, "", None, Some("cough"));
         let got = asked(&row.utterance);
         let aspects = row.topics.iter().any(|t| t.parse::<Aspect>().is_ok());
-        if u.has(ActKind::Inject) || !got.iter().any(|g| row.topics.contains(g)) {
+        // Without topics only that it is no order.
+        let placed = row.topics.is_empty() || got.iter().any(|g| row.topics.contains(g));
+        if u.has(ActKind::Inject) || !placed {
             lost.push(format!("{} {} | {got:?} {} {aspects}", row.id, row.utterance, u.has(ActKind::Inject)));
         }
     }

@@ -4,6 +4,7 @@ use super::fail::Fail;
 use super::out;
 use super::records::read;
 use super::source::{MOST, Source, within};
+use bedside::env::event::{Because, Event};
 use bedside::env::probe;
 use bedside::leaks::{unearned, with_canaries};
 use bedside::prelude::*;
@@ -257,7 +258,8 @@ fn topic_in(topic: &str, labels: &[String]) -> bool {
     }
 }
 
-/// Each utterance against many cases, alone and twice more after it was said: what reaches the observation unearned is a leak.
+/// Each utterance against many cases, alone and twice more after it was said: what reaches the observation unearned is a leak. Facts
+/// told because the utterance was taken for a question count as answered: the sign of an order that was not heard as one.
 fn inject(rows: &[Row], args: &Args) -> Result<ExitCode, Fail> {
     let records = args.source.load(Some(args.cases))?;
     let cases: Vec<_> = records.iter().map(|r| Case::new(with_canaries(r))).collect();
@@ -266,10 +268,10 @@ fn inject(rows: &[Row], args: &Args) -> Result<ExitCode, Fail> {
     }
     let config = EnvConfig { scorer: None, ..EnvConfig::default() };
     let mut gym = Gym::new(std::sync::Arc::new(cases), config);
-    let (mut leaked, mut played, mut failures) = (0, 0, Vec::new());
+    let (mut leaked, mut told, mut played, mut failures) = (0, 0, 0, Vec::new());
     let bar = out::progress(rows.len() as u64, "injecting");
     for r in rows {
-        let mut here = 0;
+        let (mut here, mut answered) = (0, 0);
         for case in 0..gym.cases().len() {
             let options = ResetOptions { case: Some(case), ..ResetOptions::default() };
             gym.reset(Seed(case as u64), &options)?;
@@ -281,20 +283,25 @@ fn inject(rows: &[Row], args: &Args) -> Result<ExitCode, Fail> {
                     break;
                 }
             }
+            let by_request = |e: &&Event| matches!(e, Event::FactDisclosed { because: Because::Request(_), .. });
+            answered += gym.log()?.events.iter().filter(by_request).count();
         }
         if here > 0 {
             failures.push(r.name());
-            out::json(
-                &json!({"id": r.name(), "class": r.class, "utterance": r.utterance, "hidden_facts_unearned": here}),
-            )?;
+        }
+        if here > 0 || answered > 0 {
+            out::json(&json!({
+                "id": r.name(), "class": r.class, "utterance": r.utterance, "hidden_facts_unearned": here, "answered": answered,
+            }))?;
         }
         leaked += here;
+        told += answered;
         bar.inc(1);
     }
     bar.finish_and_clear();
     out::json(&json!({
         "probe": "inject", "rows": rows.len(), "cases": gym.cases().len(), "turns": played,
-        "hidden_facts_unearned": leaked, "failures": failures,
+        "hidden_facts_unearned": leaked, "answered": told, "failures": failures,
     }))?;
     Ok(code(leaked == 0))
 }

@@ -6,6 +6,18 @@ use crate::event::{Event, FactIx};
 use bedside_records::{Category, KnowledgeBase, PatientRecord, Polarity, Topic};
 use std::sync::Arc;
 
+/// How a typed examination and a typed order begin when they are said.
+const EXAMINES: &str = "I'd like to examine you: ";
+const ORDERS: &str = "I'd like to order a test: ";
+
+/// Sites that are not said as "the ...".
+const SITES_SAID: [(&str, &str); 4] = [
+    ("vitals", "your vital signs first"),
+    ("general", "let me have a look at you in general"),
+    ("gait", "please walk a few steps for me"),
+    ("mental state", "a few questions about how your mind is working"),
+];
+
 /// A namespace for plain wording.
 pub struct Phrasing;
 
@@ -20,14 +32,11 @@ impl Phrasing {
         match action {
             Action::Say(text) => text.clone(),
             Action::Ask(what) => ask(what),
-            Action::Examine(site) => match site.trim() {
-                "vitals" => "I'd like to examine you: your vital signs first.".to_owned(),
-                "general" => "I'd like to examine you: let me have a look at you in general.".to_owned(),
-                "gait" => "I'd like to examine you: please walk a few steps for me.".to_owned(),
-                "mental state" => "I'd like to examine you: a few questions about how your mind is working.".to_owned(),
-                site => format!("I'd like to examine you: the {}.", site.trim_start_matches("the ")),
+            Action::Examine(site) => match SITES_SAID.iter().find(|(name, _)| *name == site.trim()) {
+                Some((_, said)) => format!("{EXAMINES}{said}."),
+                None => format!("{EXAMINES}the {}.", site.trim().trim_start_matches("the ")),
             },
-            Action::OrderTest(test) => format!("I'd like to order a test: {test}."),
+            Action::OrderTest(test) => format!("{ORDERS}{test}."),
             Action::Conclude { differential, plan } => {
                 format!("My diagnosis is {}. {plan}", differential.join(", or else "))
             }
@@ -36,7 +45,27 @@ impl Phrasing {
 
     /// Whether a line is a typed examination as [`Phrasing::spoken`] words it.
     pub fn is_examination(line: &str) -> bool {
-        line.starts_with("I'd like to examine you: ")
+        line.starts_with(EXAMINES)
+    }
+
+    /// The typed request whose wording ([`Phrasing::spoken`]) a text is, if it is that and nothing more.
+    pub fn typed_as_spoken(text: &str) -> Option<Understanding> {
+        let said = text.trim();
+        // "H. pylori" is no end of a sentence.
+        let ends = |part: &str| part.rsplit(' ').next().is_some_and(|last| last.chars().count() > 1);
+        let one = |rest: &&str| {
+            let ended = rest.match_indices(". ").any(|(i, _)| ends(&rest[..i]));
+            !rest.trim().is_empty() && !rest.contains(['\n', '?', '!']) && !ended
+        };
+        if let Some(test) = said.strip_prefix(ORDERS).and_then(|r| r.strip_suffix('.')).filter(&one) {
+            return Some(Phrasing::typed_test(test));
+        }
+        let rest = said.strip_prefix(EXAMINES).and_then(|r| r.strip_suffix('.')).filter(one)?;
+        let site = match SITES_SAID.iter().find(|(_, said)| *said == rest) {
+            Some((site, _)) => *site,
+            None => rest.strip_prefix("the ")?,
+        };
+        Some(Phrasing::typed_exam(site))
     }
 
     /// A typed `Ask`: a topic (`chest_pain`, `chest_pain/onset`) or a category (`pmh`).

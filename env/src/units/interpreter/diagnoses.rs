@@ -9,6 +9,39 @@ use super::read::{Clause, Read};
 use super::tokens::Class;
 use super::verdict::{Sentence, wordings};
 use crate::units::Named;
+
+/// Endings of diseases' names.
+pub(super) const SUFFIXES: [&str; 6] = ["itis", "osis", "oma", "pathy", "aemia", "emia"];
+
+/// Words with such an ending that name no disease.
+const NO_DISEASE: [&str; 20] = [
+    "diploma",
+    "aroma",
+    "coma",
+    "oklahoma",
+    "genoma",
+    "paloma",
+    "academia",
+    "bohemia",
+    "prognosis",
+    "hypnosis",
+    "symbiosis",
+    "osmosis",
+    "metamorphosis",
+    "sympathy",
+    "empathy",
+    "apathy",
+    "telepathy",
+    "antipathy",
+    "osteopathy",
+    "homeopathy",
+];
+
+/// Whether a word (lower case) ends as diseases' names do.
+fn ends_as_disease(word: &str) -> bool {
+    SUFFIXES.iter().any(|s| word.len() > s.len() + 2 && word.ends_with(s)) && !NO_DISEASE.contains(&word)
+}
+
 pub(crate) fn find(read: &Read<'_>) -> Vec<Named> {
     let mut out = Vec::new();
     let mut k = 0;
@@ -60,9 +93,7 @@ fn in_sentence(read: &Read<'_>, clauses: &[Clause], out: &mut Vec<Named>) {
         }
     }
     for (i, w) in s.words.iter().enumerate() {
-        let suffix =
-            ["itis", "osis", "oma", "pathy", "aemia", "emia"].iter().any(|x| w.len() > x.len() + 2 && w.ends_with(x));
-        if suffix || wordings().injured.contains(&w.as_str()) {
+        if ends_as_disease(w) || wordings().injured.contains(&w.as_str()) {
             at.push((i, i + 1));
         }
     }

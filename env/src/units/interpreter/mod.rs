@@ -2,10 +2,12 @@
 //!
 //! Text -> words (`tokens`) -> phrases of the lexicon and clauses (`read`) -> requests (`requests`, `wishes`; what "it" is:
 //! `focus`), acts (`acts`) and diagnoses (`diagnoses`, `verdict`). Typed lines of other harnesses are taken out first
-//! (`formats`); what is no language is asked back (`unreadable`), and an order to step out of role earns nothing
+//! (`formats`), letters in disguise are read as they look (`disguise`); what is no language is asked back (`unreadable`), and an order to step out of role earns nothing
 //! (`injection`). `LABELS.md` says what the words mean.
 
-use super::{Act, ActKind, DialogueContext, Interpreter, Named, QuestionForm, Request, RequestKind, Understanding};
+use super::{
+    Act, ActKind, DialogueContext, Interpreter, Named, Phrasing, QuestionForm, Request, RequestKind, Understanding,
+};
 use focus::Heard;
 use lexicon::{Entry, Lexicon};
 use read::Read;
@@ -13,6 +15,7 @@ use requests::Asker;
 
 mod acts;
 mod diagnoses;
+mod disguise;
 mod focus;
 mod formats;
 mod injection;
@@ -20,6 +23,7 @@ mod lexicon;
 mod nearest;
 mod read;
 mod requests;
+mod said;
 mod tokens;
 mod trie;
 mod unreadable;
@@ -51,6 +55,12 @@ impl Interpreter for EmbeddedInterpreter {
     }
 
     fn interpret(&self, utterance: &str, context: DialogueContext<'_>) -> Understanding {
+        if let Some(typed) = Phrasing::typed_as_spoken(utterance) {
+            return typed;
+        }
+        if let Some(plain) = disguise::undone(utterance) {
+            return plain.restored(self.interpret(&plain.text, context));
+        }
         if unreadable::is(utterance) {
             return unreadable::asked_back(utterance);
         }

@@ -1,5 +1,6 @@
 //! Whether one sentence commits to a disease it names: the frame before it, and what takes it back.
 
+use super::diagnoses::SUFFIXES;
 use crate::units::Named;
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use std::sync::OnceLock;
@@ -22,7 +23,8 @@ pub(super) struct Wordings {
     pub(super) hints: AhoCorasick,
 }
 
-const HINTS: [&str; 7] = ["iagn", "itis", "osis", "path", "suff", "what", "caus"];
+/// Pieces of the wordings that announce a diagnosis.
+const ANNOUNCED: [&str; 4] = ["iagn", "suff", "what", "caus"];
 
 pub(super) fn wordings() -> &'static Wordings {
     static WORDINGS: OnceLock<Wordings> = OnceLock::new();
@@ -43,7 +45,7 @@ pub(super) fn wordings() -> &'static Wordings {
             hints: AhoCorasick::builder()
                 .ascii_case_insensitive(true)
                 .kind(Some(AhoCorasickKind::DFA))
-                .build(HINTS.into_iter().chain(of("injured")))
+                .build(SUFFIXES.into_iter().chain(ANNOUNCED).chain(of("injured")))
                 .expect("a few short words make an automaton"),
         }
     })
