@@ -26,6 +26,31 @@ use candle_core::{DType, Device};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
+/// A judge to whom every reply of the policy is a little better or worse than another; a random model's are all alike to a sound one.
+/// `None` fails on everything.
+struct Picky(Option<usize>);
+
+impl Scorer for Picky {
+    fn id(&self) -> String {
+        format!("picky {:?}", self.0)
+    }
+    fn rubric(&self, case: &Arc<Case>, persona: &Persona, events: &[Event]) -> Rubric {
+        EmbeddedScorer::default().rubric(case, persona, events)
+    }
+    fn score(&self, case: &Arc<Case>, events: &[Event]) -> Scorecard {
+        let mut card = EmbeddedScorer::default().score(case, events);
+        let letters: usize = format!("{events:?}").bytes().map(usize::from).sum();
+        for (i, v) in card.verdicts.iter_mut().enumerate() {
+            v.outcome = match self.0 {
+                None => Outcome::Unjudged("gone".to_owned()),
+                Some(taste) if (letters + i + taste) % 5 < 2 => Outcome::Met,
+                Some(_) => Outcome::Unmet,
+            };
+        }
+        card
+    }
+}
+
 struct Scene {
     world: World,
     shown: Vec<Demonstration>,
@@ -40,6 +65,7 @@ fn scene() -> &'static Scene {
         let cases =
             |from| Arc::new((from..from + 6).filter_map(|s| generator.generate(Seed(s))).map(Case::new).collect());
         let env = EnvConfig { limits: Limits { max_turns: 6, ..Limits::default() }, ..EnvConfig::default() };
+        let env = EnvConfig { scorer: Some(Arc::new(Picky(Some(0)))), ..env };
         let world = World { cases: cases(0), held: cases(100), env };
         let plan = Plan { tries: 2, keep: 1, seed: Seed(3), threads: 2 };
         let shown = demonstrate(&world.cases, &world.env, Teacher::default, plan, || ()).expect("plays");
@@ -176,27 +202,10 @@ fn a_rate_of_zero_changes_no_bit_and_another_rate_does() {
     assert!(before != rounds(reinforcement(config(FRAGMENTS, 1e-3)), 3));
 }
 
-/// A judge that fails on everything.
-struct Silent(EmbeddedScorer);
-
-impl Scorer for Silent {
-    fn id(&self) -> String {
-        "silent".to_owned()
-    }
-    fn rubric(&self, case: &Arc<Case>, persona: &Persona, events: &[Event]) -> Rubric {
-        self.0.rubric(case, persona, events)
-    }
-    fn score(&self, case: &Arc<Case>, events: &[Event]) -> Scorecard {
-        let mut card = self.0.score(case, events);
-        card.verdicts.iter_mut().for_each(|v| v.outcome = Outcome::Unjudged("gone".to_owned()));
-        card
-    }
-}
-
 #[test]
 fn rounds_that_no_judge_scored_move_nothing_and_say_so() {
     let mut world = scene().world.clone();
-    world.env.scorer = Some(Arc::new(Silent(EmbeddedScorer::default())));
+    world.env.scorer = Some(Arc::new(Picky(None)));
     let c = config(FRAGMENTS, 1e-3);
     let mut stage = Reinforcement::new(c, world, scene().policy.clone(), taught(), &Device::Cpu).expect("begins");
     let before = bits(stage.learner()).expect("parameters");

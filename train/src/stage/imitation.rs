@@ -8,7 +8,7 @@ use crate::learner::Learner;
 use crate::lesson::Lesson;
 use crate::policy_folder::PolicyFolder;
 use crate::schedule::{Decay, Schedule};
-use crate::teaching::{Demonstration, lesson, shuffled};
+use crate::teaching::{Demonstration, TeachingError, lesson, shuffled};
 use bedside_env::seed::Seed;
 use bedside_lm::Model;
 use candle_core::{DType, Device};
@@ -54,10 +54,16 @@ impl Default for SftConfig {
     }
 }
 
-/// Demonstrations in a policy's own tokens.
+/// Demonstrations in a policy's own tokens. A turn that is longer than the model has positions for is left out.
 pub fn lessons(policy: &PolicyFolder, shown: &[Demonstration]) -> Result<Vec<Lesson>, StageError> {
-    let one = |d: &Demonstration| lesson(d, &policy.config.prompt, &policy.chat, &policy.tokenizer);
-    Ok(shown.iter().map(one).collect::<Result<_, _>>()?)
+    let positions = policy.weights.config.max_position_embeddings;
+    let one = |d: &Demonstration| {
+        let mut lesson = lesson(d, &policy.config.prompt, &policy.chat, &policy.tokenizer)?;
+        lesson.turns.retain(|t| t.prompt_ids.len() + t.ids.len() <= positions);
+        Ok(lesson)
+    };
+    let all = shown.iter().map(one).filter(|l| !matches!(l, Ok(l) if l.is_empty()));
+    all.collect::<Result<_, TeachingError>>().map_err(StageError::from)
 }
 
 /// The stage.
