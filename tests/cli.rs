@@ -68,6 +68,8 @@ fn every_command_has_help_with_an_example() {
         "probe",
         "check",
         "bench",
+        "train sft",
+        "train grpo",
         "records import",
         "records show",
     ] {

@@ -64,6 +64,10 @@ from_hinted!(
     bedside::replays::LogError,
     bedside::replays::StoreError,
     bedside::promises::Trouble,
+    bedside::train::policy_folder::FolderError,
+    bedside::train::stage::RunError,
+    bedside::train::stage::StageError,
+    bedside::train::teaching::TeachingError,
     bedside::runner::PlayError,
     serde_json::Error,
 );

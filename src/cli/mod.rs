@@ -11,6 +11,7 @@ mod probe;
 mod records;
 mod run;
 mod source;
+mod train;
 
 use clap::{Parser, Subcommand};
 use fail::Fail;
@@ -46,6 +47,8 @@ enum Command {
     Rescore(log::RescoreArgs),
     /// Write a log as chat JSONL or Parquet
     Export(log::ExportArgs),
+    /// Train a language-model doctor: imitate, then reinforce
+    Train(train::Args),
     /// Import, generate, list, show and de-identify patient records
     Records(records::Args),
     /// Try a labelled file on the gate, the interpreter, the leak guard or the de-identifier
@@ -74,6 +77,7 @@ pub fn main() -> ExitCode {
         Command::Diff(a) => log::diff(a),
         Command::Rescore(a) => log::rescore(a),
         Command::Export(a) => log::export(a),
+        Command::Train(a) => train::run(a),
         Command::Records(a) => records::run(a),
         Command::Probe(a) => probe::run(a),
         Command::Check(a) => check::run(a),

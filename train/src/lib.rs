@@ -82,4 +82,5 @@ pub mod policy_folder;
 pub mod reward;
 pub mod rollout;
 pub mod schedule;
+pub mod stage;
 pub mod teaching;

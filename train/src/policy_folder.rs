@@ -1,8 +1,10 @@
 //! A policy as files: weights and tokenizer as any Hugging Face folder has them, and how it plays.
 
+use bedside_env::Digest;
 use bedside_lm::policy::LmPolicyConfig;
 use bedside_lm::tokens::TokenError;
 use bedside_lm::{ChatTemplate, LmError, Tokenizer, Weights};
+use candle_core::DType;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -50,6 +52,19 @@ impl PolicyFolder {
             chat: Arc::new(ChatTemplate::from_folder(folder)?),
             config,
         })
+    }
+
+    /// Names weights, vocabulary, template and way of playing together.
+    pub fn digest(&self) -> Result<Digest, FolderError> {
+        let model = |e: candle_core::Error| FolderError::Model(e.into());
+        let mut hash =
+            Digest::of("policy", &(self.weights.config.to_json().to_string(), &self.config, self.chat.source()));
+        for (name, tensor) in &self.weights.tensors {
+            let values = tensor.to_dtype(DType::F32).and_then(|t| t.flatten_all()?.to_vec1::<f32>()).map_err(model)?;
+            let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+            hash = hash.chain(name.as_bytes()).chain(&bytes);
+        }
+        Ok((0..self.tokenizer.vocab_size() as u32).fold(hash, |h, id| h.chain(self.tokenizer.bytes(id))))
     }
 
     /// Writes what [`PolicyFolder::load`] reads.

@@ -21,13 +21,23 @@ pub struct Paid {
 /// Rewards, advantages and credit of a rollout. A member without a score is not paid: it has no reward, no part in its group's
 /// mean, and teaches nothing. `turns` gives rewards by group, member and turn where credit goes by turn.
 pub fn pay(config: &GrpoConfig, groups: &[CertifiedGroup<Played>], turns: Option<&TurnRewards>) -> Paid {
-    let paid_for = |group: &CertifiedGroup<Played>| {
-        let rubric: Vec<Option<f64>> = group.members().iter().map(|p| p.last.reward.value()).collect();
+    pay_as(config, groups, turns, |_, scores| scores)
+}
+
+/// [`pay`], with each group's scores changed first: a control deals them out at random, and must learn nothing.
+pub fn pay_as(
+    config: &GrpoConfig,
+    groups: &[CertifiedGroup<Played>],
+    turns: Option<&TurnRewards>,
+    change: impl Fn(usize, Vec<Option<f64>>) -> Vec<Option<f64>>,
+) -> Paid {
+    let paid_for = |(g, group): (usize, &CertifiedGroup<Played>)| {
+        let rubric = change(g, group.members().iter().map(|p| p.last.reward.value()).collect());
         let lengths: Vec<usize> =
             group.members().iter().map(|p| p.turns.iter().map(|t| t.trace.ids.len()).sum()).collect();
         grpo::pay(config, &rubric, &lengths)
     };
-    let rewarded: Vec<Vec<MemberReward>> = groups.iter().map(paid_for).collect();
+    let rewarded: Vec<Vec<MemberReward>> = groups.iter().enumerate().map(paid_for).collect();
     let rewards: Vec<Vec<Option<f64>>> = rewarded.iter().map(|g| g.iter().map(|r| r.total).collect()).collect();
     let credit = advantages(&config.advantage, &rewards);
     let mut paid = Paid { lessons: Vec::new(), episodes: Vec::new(), groups: credit.groups };

@@ -3,4 +3,5 @@ mod checkpoints;
 mod differential;
 mod golden;
 mod groups;
+mod stages;
 mod tensorboard;

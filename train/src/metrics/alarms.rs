@@ -90,6 +90,27 @@ impl Alarms {
         Alarms { config, entropies: VecDeque::new(), norms: VecDeque::new() }
     }
 
+    /// Its history, to the bit, for a checkpoint: two lists, each its length and its numbers.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let list = |values: &VecDeque<f64>| {
+            let mut out = (values.len() as u64).to_le_bytes().to_vec();
+            out.extend(values.iter().flat_map(|v| v.to_le_bytes()));
+            out
+        };
+        [list(&self.entropies), list(&self.norms)].concat()
+    }
+
+    /// What [`Alarms::to_bytes`] wrote; `None` where the bytes are something else.
+    pub fn from_bytes(config: AlarmConfig, bytes: &[u8]) -> Option<Alarms> {
+        let mut words = bytes.chunks(8).map(|w| w.try_into().map(u64::from_le_bytes).ok());
+        let mut list = || -> Option<VecDeque<f64>> {
+            let n = words.next()??;
+            (0..n).map(|_| words.next()?.map(f64::from_bits)).collect()
+        };
+        let alarms = Alarms { config, entropies: list()?, norms: list()? };
+        words.next().is_none().then_some(alarms)
+    }
+
     /// All alarms of a step, in a fixed order. What a step did not measure raises none.
     pub fn check(&mut self, step: u64, metrics: &Metrics) -> Vec<Alarm> {
         let c = &self.config;

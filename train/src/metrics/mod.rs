@@ -31,6 +31,15 @@ impl Metrics {
         values.into_iter().for_each(|(name, value)| self.set(name, value));
     }
 
+    /// Takes over what another measured; what it could not define replaces nothing that is defined here.
+    pub fn set_all(&mut self, other: &Metrics) {
+        for (name, value) in other.iter() {
+            if value.is_some() || self.get(name).is_none() {
+                self.set(name, value);
+            }
+        }
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = (&str, Option<f64>)> {
         self.0.iter().map(|(name, value)| (name.as_str(), *value))
     }

@@ -1,0 +1,206 @@
+//! `bedside train`: the stages, one command each.
+
+mod grpo;
+mod sft;
+
+use super::fail::Fail;
+use super::out;
+use super::source::{MOST, MOST_THREADS, MOST_TURNS, Source, within};
+use bedside::agents::Teacher;
+use bedside::env::{Digest, EnvConfig};
+use bedside::prelude::*;
+use bedside::train::metrics::Metrics;
+use bedside::train::stage::{Lora, Pace, RunFolder, Stage, World, drive};
+use bedside::train::teaching::{Demonstration, Plan, demonstrate};
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+#[derive(clap::Args)]
+#[command(
+    after_help = "Example:\n  bedside train sft --new 128,4,2048 --out runs/sft\n  bedside train grpo --policy runs/sft/policy --out runs/rl",
+    arg_required_else_help = true
+)]
+pub struct Args {
+    #[command(subcommand)]
+    stage: Which,
+}
+
+#[derive(clap::Subcommand)]
+enum Which {
+    /// Imitate the better consultations of a stochastic teacher
+    Sft(sft::Args),
+    /// Reinforce on fragments or whole consultations, by group-relative policy optimisation
+    Grpo(grpo::Args),
+}
+
+pub fn run(args: Args) -> Result<ExitCode, Fail> {
+    match args.stage {
+        Which::Sft(a) => sft::run(a),
+        Which::Grpo(a) => grpo::run(a),
+    }
+}
+
+/// What every stage is told.
+#[derive(clap::Args)]
+struct Common {
+    /// Folder of the run: run.json, metrics.jsonl, alarms.jsonl, tensorboard/, checkpoints/, policy/
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Go on with the run in --out, given the same arguments; on a CPU to the same bits
+    #[arg(long)]
+    resume: bool,
+    /// `builtin` generates patients; otherwise a folder of records. Those of the training split are learnt from
+    #[arg(long, default_value = "builtin", value_name = "DIR|builtin")]
+    records: String,
+    /// Cases that are learnt from
+    #[arg(long, default_value_t = 600, value_parser = within::<usize>(1, MOST))]
+    cases: usize,
+    /// Cases of the validation split that are looked at and never learnt from; 0 for none
+    #[arg(long, default_value_t = 40, value_parser = within::<usize>(0, MOST))]
+    held_cases: usize,
+    /// Steps between looks at them
+    #[arg(long, default_value_t = 50, value_parser = within::<u64>(1, MOST))]
+    held_every: u64,
+    /// Consultations that the teacher plays on each case
+    #[arg(long, default_value_t = 6, value_parser = within::<usize>(1, 1_000))]
+    tries: usize,
+    /// How many of them are kept, the best by score
+    #[arg(long, default_value_t = 3, value_parser = within::<usize>(1, 1_000))]
+    keep: usize,
+    /// Doctor turns at most
+    #[arg(long, default_value_t = 12, value_parser = within::<u32>(2, MOST_TURNS))]
+    max_turns: u32,
+    /// Of every draw of the run
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Train low-rank corrections of this rank in place of every parameter
+    #[arg(long, value_name = "RANK", value_parser = within::<usize>(1, 4_096))]
+    lora: Option<usize>,
+    /// Tokens of one forward pass; the result does not depend on it but for rounding
+    #[arg(long, default_value_t = 8_192, value_parser = within::<usize>(1, 100 * MOST))]
+    batch_tokens: usize,
+    /// Steps between checkpoints
+    #[arg(long, default_value_t = 20, value_parser = within::<u64>(1, MOST))]
+    checkpoint_every: u64,
+    /// Checkpoints that stay
+    #[arg(long, default_value_t = 2, value_parser = within::<usize>(1, 1_000))]
+    keep_checkpoints: usize,
+    /// Threads for the teacher; the result does not depend on them
+    #[arg(long, value_parser = within::<usize>(1, MOST_THREADS))]
+    threads: Option<usize>,
+    /// cpu, cuda or cuda:N
+    #[arg(long, default_value = "cpu")]
+    device: String,
+    /// One JSON object a step, and one at the end
+    #[arg(long)]
+    json: bool,
+}
+
+/// The part of run.json that says on what was trained.
+#[derive(Serialize)]
+struct Data {
+    records: String,
+    cases: usize,
+    held_cases: usize,
+    max_turns: u32,
+    tries: usize,
+    keep: usize,
+    /// BLAKE3 over the records themselves.
+    digest: Digest,
+    scorer: Option<String>,
+}
+
+impl Common {
+    fn world(&self) -> Result<World, Fail> {
+        let of = |split: &str, n: usize| {
+            let source = Source { records: self.records.clone(), pool: "train".to_owned(), split: split.to_owned() };
+            if n == 0 { Ok(Arc::default()) } else { source.cases(Some(n)) }
+        };
+        let mut env = EnvConfig::default();
+        env.limits.max_turns = self.max_turns;
+        Ok(World { cases: of("train", self.cases)?, held: of("validation", self.held_cases)?, env })
+    }
+
+    fn data(&self, world: &World) -> Data {
+        let hashes: Vec<Digest> = world.cases.iter().chain(world.held.iter()).map(|c| c.hash).collect();
+        Data {
+            records: self.records.clone(),
+            cases: world.cases.len(),
+            held_cases: world.held.len(),
+            max_turns: self.max_turns,
+            tries: self.tries,
+            keep: self.keep,
+            digest: Digest::of("cases", &hashes),
+            scorer: world.env.scorer.as_ref().map(|s| s.id()),
+        }
+    }
+
+    fn lora(&self) -> Option<Lora> {
+        self.lora.map(|rank| Lora { rank, alpha: 2.0 * rank as f64 })
+    }
+
+    /// The teacher's consultations on some cases; `stream` keeps those for learning and for looking apart.
+    fn taught(&self, cases: &Arc<Vec<Arc<Case>>>, env: &EnvConfig, stream: u64) -> Result<Vec<Demonstration>, Fail> {
+        let threads = self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+        let plan = Plan { tries: self.tries, keep: self.keep, seed: Seed(self.seed ^ (stream << 32)), threads };
+        let bar = out::progress(cases.len() as u64, "teaching");
+        let shown = demonstrate(cases, env, Teacher::default, plan, || bar.inc(1))?;
+        bar.finish_and_clear();
+        if shown.is_empty() {
+            return Err(Fail::usage("no consultation of the teacher has a score", "more --cases or --tries"));
+        }
+        Ok(shown)
+    }
+
+    /// Drives a stage to its end: a bar on standard error, lines on standard output.
+    fn drive(&self, stage: &mut dyn Stage, mut run: RunFolder, shown: &[&str]) -> Result<ExitCode, Fail> {
+        for damaged in &run.damaged {
+            eprintln!("not used: {damaged}");
+        }
+        if run.resumes_after() > 0 {
+            eprintln!("resumed after step {} of {}", run.resumes_after(), stage.total());
+        }
+        let bar = out::progress(stage.total(), "training");
+        bar.set_position(run.resumes_after());
+        bar.reset_eta();
+        let pace = Pace { checkpoint_every: self.checkpoint_every, until: None };
+        let (mut alarms, mut broken) = (0, None);
+        drive(stage, &mut run, pace, |stage, report, raised| {
+            bar.inc(1);
+            alarms += raised.len();
+            let words: Vec<String> =
+                shown.iter().filter_map(|k| Some(format!("{k} {:.3}", report.metrics.get(k)?))).collect();
+            bar.suspend(|| {
+                raised.iter().for_each(|a| eprintln!("{a}"));
+                let every = (stage.total() / 20).max(1);
+                let line = match self.json {
+                    true => out::json(&object(stage.done(), &report.metrics)),
+                    false if stage.done().is_multiple_of(every) || stage.done() == stage.total() => {
+                        out::line(format!("step {:>5}  {}", stage.done(), words.join("  ")))
+                    }
+                    false => Ok(()),
+                };
+                broken = broken.take().or(line.err());
+            });
+        })?;
+        bar.finish_and_clear();
+        if let Some(e) = broken {
+            return Err(e);
+        }
+        let policy = run.policy();
+        match self.json {
+            true => out::json(&json!({"policy": policy, "steps": stage.done(), "alarms": alarms}))?,
+            false => out::line(format!("{} steps, {alarms} alarms; the policy is {}", stage.done(), policy.display()))?,
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn object(step: u64, metrics: &Metrics) -> Value {
+    let mut out = json!({ "step": step });
+    metrics.iter().for_each(|(name, value)| out[name] = json!(value));
+    out
+}

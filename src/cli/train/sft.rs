@@ -1,0 +1,104 @@
+//! `bedside train sft`: rejection sampling, then imitation.
+
+use super::{Common, Data};
+use crate::cli::fail::Fail;
+use crate::cli::source::{MOST, within};
+use bedside::train::policy_folder::PolicyFolder;
+use bedside::train::stage::fresh::{self, Size};
+use bedside::train::stage::{Imitation, Parent, RunFolder, RunRecord, SftConfig, device, imitation};
+use bedside::train::teaching::text;
+use serde::Serialize;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+#[derive(clap::Args)]
+#[command(after_help = "Examples:\n  bedside train sft --new 128,4,2048 --out runs/sft\n  \
+                        bedside train sft --policy models/smollm2 --lora 16 --lr 2e-4 --epochs 1 --out runs/sft\n  \
+                        bedside train sft --new 128,4,2048 --out runs/sft --resume\n\n\
+                        Consultations are played by a stochastic teacher; the best --keep of --tries on each case are imitated.\n\
+                        The policy is then runs/sft/policy, a Hugging Face folder.")]
+pub struct Args {
+    #[command(flatten)]
+    common: Common,
+    /// Folder of the policy to begin with
+    #[arg(long, value_name = "DIR", conflicts_with = "new", required_unless_present = "new")]
+    policy: Option<PathBuf>,
+    /// Begin with random weights and a vocabulary of its own: width,layers,vocab
+    #[arg(long, value_name = "W,L,V")]
+    new: Option<Size>,
+    /// Passes over the lessons
+    #[arg(long, default_value_t = 2, value_parser = within::<u64>(1, MOST))]
+    epochs: u64,
+    /// Lessons of a step
+    #[arg(long, default_value_t = 16, value_parser = within::<usize>(1, MOST))]
+    batch: usize,
+    /// The greatest learning rate
+    #[arg(long, default_value_t = 3e-3, value_parser = rate)]
+    lr: f64,
+    /// Steps in which it is reached; at most a tenth of all
+    #[arg(long, default_value_t = 40, value_parser = within::<u64>(0, MOST))]
+    warmup: u64,
+}
+
+pub fn rate(text: &str) -> Result<f64, String> {
+    let value: f64 = text.parse().map_err(|_| format!("`{text}` is not a number"))?;
+    if (0.0..=1.0).contains(&value) { Ok(value) } else { Err(format!("{text} is not in 0..=1")) }
+}
+
+#[derive(Serialize)]
+struct Recorded<'a> {
+    sft: &'a SftConfig,
+    new: Option<Size>,
+    data: Data,
+}
+
+/// Texts that a vocabulary is learnt from: enough of them.
+const TEXTS: usize = 600;
+
+pub fn run(args: Args) -> Result<ExitCode, Fail> {
+    let common = &args.common;
+    let device = device(&common.device)?;
+    let config = SftConfig {
+        seed: common.seed,
+        epochs: args.epochs,
+        batch: args.batch,
+        lr: args.lr,
+        warmup: args.warmup,
+        lora: common.lora(),
+        batch_tokens: common.batch_tokens,
+        held_every: common.held_every,
+        ..SftConfig::default()
+    };
+    let parent = match &args.policy {
+        Some(path) => Some((path, PolicyFolder::load(path)?)),
+        None => None,
+    };
+    let world = common.world()?;
+    let named = match &parent {
+        Some((path, p)) => Some(Parent { path: (*path).clone(), digest: p.digest()? }),
+        None => None,
+    };
+    let recorded = Recorded { sft: &config, new: args.new, data: common.data(&world) };
+    let record = RunRecord::new("sft", common.seed, &recorded, named);
+    // Before the long work, so that a folder that is refused costs nothing.
+    let run = RunFolder::open(&common.out, record, common.resume, common.keep_checkpoints)?;
+    let shown = common.taught(&world.cases, &world.env, 0)?;
+    let held = if world.held.is_empty() { Vec::new() } else { common.taught(&world.held, &world.env, 1)? };
+    let policy = match (parent, args.new) {
+        (Some((_, policy)), _) => policy,
+        (None, Some(size)) => {
+            let texts: Vec<String> = shown.iter().take(TEXTS).map(text).collect();
+            fresh::policy(size, texts.iter().map(String::as_str), common.seed)?
+        }
+        (None, None) => return Err(Fail::usage("there is no policy to begin with", "give --policy or --new")),
+    };
+    let mean = shown.iter().filter_map(|d| d.score).sum::<f64>() / shown.len() as f64;
+    eprintln!(
+        "{} consultations to imitate, mean score {mean:.3}; {} parameters",
+        shown.len(),
+        policy.weights.config.parameters()
+    );
+    let (lessons, held) = (imitation::lessons(&policy, &shown)?, imitation::lessons(&policy, &held)?);
+    let mut stage = Imitation::new(config, policy, lessons, held, &device)?;
+    common.drive(&mut stage, run, &["loss", "held/loss", "grad_norm", "learning_rate"])
+}
