@@ -82,4 +82,5 @@ pub mod policy_folder;
 pub mod reward;
 pub mod rollout;
 pub mod schedule;
+pub mod stats;
 pub mod teaching;
