@@ -3,8 +3,8 @@
 
 pub use bedside_agents as agents;
 pub use bedside_env as env;
-pub use bedside_records as records;
 pub use bedside_lm as lm;
+pub use bedside_records as records;
 pub use bedside_replays as replays;
 pub use bedside_train as train;
 pub use bedside_train::stats;

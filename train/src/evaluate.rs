@@ -44,7 +44,9 @@ pub enum EvaluateError {
     Policy(#[from] PolicyError),
     #[error(transparent)]
     Contestant(#[from] ContestantError),
-    #[error("the policy returned {got} decisions for {asked} observations\nhint: return one decision for each observation")]
+    #[error(
+        "the policy returned {got} decisions for {asked} observations\nhint: return one decision for each observation"
+    )]
     Decisions { got: usize, asked: usize },
     #[error("a worker thread is gone\nhint: it panicked; its message is on standard error, please report it")]
     WorkerLost,

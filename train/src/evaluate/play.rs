@@ -161,10 +161,8 @@ fn sit_down(course: &Course, name: &str, mut gym: Gym, at: usize) -> Result<Tabl
 
 /// One doctor turn in every open consultation; those that ended with it are taken out.
 fn turn(course: &Course, name: &str, seat: &mut Seat<'_>, open: &mut Vec<Table>) -> Result<Vec<(usize, Played, Gym)>> {
-    let waiting: Vec<Waiting<'_>> = open
-        .iter()
-        .map(|t| Waiting { observation: &t.observation, truth: &t.truth, seed: t.policy_seed })
-        .collect();
+    let waiting: Vec<Waiting<'_>> =
+        open.iter().map(|t| Waiting { observation: &t.observation, truth: &t.truth, seed: t.policy_seed }).collect();
     let decisions = seat.act(&waiting)?;
     if decisions.len() != open.len() {
         return Err(EvaluateError::Decisions { got: decisions.len(), asked: open.len() });

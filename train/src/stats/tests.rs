@@ -80,9 +80,7 @@ fn the_stratified_bootstrap_draws_seeds_within_cases_or_cases_too() {
     assert_eq!(Some(seeds), stratified(&cases, Redraw::Seeds, of_means));
     let one = |case: &[f64], lcg: &mut Lcg| (0..4).map(|_| case[lcg.below(4)]).sum::<f64>() / 4.0;
     let plain = |fixed: bool| {
-        naive(60, 9, |rows, lcg| {
-            (0..60).map(|i| one(&cases[if fixed { i } else { rows[i] }], lcg)).sum::<f64>() / 60.0
-        })
+        naive(60, 9, |rows, lcg| (0..60).map(|i| one(&cases[if fixed { i } else { rows[i] }], lcg)).sum::<f64>() / 60.0)
     };
     close(seeds, plain(true), 0.002);
     close(both, plain(false), 0.012);
@@ -118,15 +116,24 @@ fn the_probability_of_improvement_counts_pairs_with_ties_as_half() {
     assert_eq!(improvement(&a, &a), Some(0.5));
     assert_eq!(improvement(&[vec![], vec![1.0]], &[vec![1.0], vec![]]), None);
     let (x, y) = (scores(80, 3, 0.05), scores(80, 2, 0.0));
-    let slow: f64 = x.iter().zip(&y).map(|(x, y)| {
-        let mut won = 0.0;
-        for x in x {
-            for y in y {
-                won += match x.total_cmp(y) { std::cmp::Ordering::Less => 0.0, std::cmp::Ordering::Equal => 0.5, _ => 1.0 };
+    let slow: f64 = x
+        .iter()
+        .zip(&y)
+        .map(|(x, y)| {
+            let mut won = 0.0;
+            for x in x {
+                for y in y {
+                    won += match x.total_cmp(y) {
+                        std::cmp::Ordering::Less => 0.0,
+                        std::cmp::Ordering::Equal => 0.5,
+                        _ => 1.0,
+                    };
+                }
             }
-        }
-        won / 6.0
-    }).sum::<f64>() / 80.0;
+            won / 6.0
+        })
+        .sum::<f64>()
+        / 80.0;
     let i = improvement_over(&x, &y).expect("defined");
     assert!((i.mean - slow).abs() < 1e-12 && i.lo < i.mean && i.mean < i.hi, "{i:?} {slow}");
 }
