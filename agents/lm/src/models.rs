@@ -322,8 +322,9 @@ fn folders(path: &Path) -> Result<Vec<PathBuf>, ModelsError> {
 
 /// Whether a file of a Hugging Face repository is part of the model as it is used here.
 fn belongs(name: &str) -> bool {
-    const NAMED: [&str; 7] = [
+    const NAMED: [&str; 8] = [
         "config.json",
+        "bedside.json",
         "generation_config.json",
         "tokenizer.json",
         "tokenizer_config.json",
