@@ -3,15 +3,16 @@
 
 pub use bedside_agents as agents;
 pub use bedside_env as env;
+pub use bedside_lm as lm;
 pub use bedside_records as records;
 pub use bedside_replays as replays;
 pub use bedside_train as train;
+pub use bedside_train::stats;
 
 pub mod leaks;
 pub mod measure;
 pub mod promises;
 pub mod runner;
-pub mod stats;
 
 /// What most programs need: `use bedside::prelude::*;`.
 pub mod prelude {

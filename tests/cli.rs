@@ -70,6 +70,11 @@ fn every_command_has_help_with_an_example() {
         "bench",
         "train sft",
         "train grpo",
+        "eval",
+        "report",
+        "models pull",
+        "models import",
+        "models list",
         "records import",
         "records show",
     ] {
@@ -89,6 +94,11 @@ fn misuse_is_a_sentence_with_a_hint_and_exit_code_two() {
     for (args, code) in [
         (vec!["run", "--policy", "house"], 2),
         (vec!["run", "--persona", "grumpy"], 2),
+        (vec!["eval", "--policy", "house"], 2),
+        (vec!["eval", "--policy", "random", "--split", "left"], 2),
+        (vec!["eval", "--policy", "random", "--baseline", "house"], 2),
+        (vec!["models", "import", nowhere], 3),
+        (vec!["report", "--run", nowhere, "--out", nowhere], 3),
         (vec!["run", "--without", "soul"], 2),
         (vec!["records", "import", "--format", "fax", "--out", "x", "y"], 2),
         (vec!["records", "list", "--records", nowhere], 3),
@@ -310,4 +320,93 @@ fn bytes_that_are_no_text_do_not_end_a_visit() {
     drop(stdin);
     let o = child.wait_with_output().expect("it ends");
     assert!(text(&o.stdout).contains("Terminated(DiagnosisGiven) after 3 turns"), "{}", text(&o.stdout));
+}
+
+#[test]
+fn an_evaluation_is_paired_normalised_logged_replayed_and_reported() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| dir.path().join(name).to_str().expect("utf-8").to_owned();
+    let (log, out) = (path("log"), path("report"));
+    let eval = ["eval", "--policy", "information-gain", "--baseline", "checklist", "--cases", "12", "--seeds", "2"];
+    let args: Vec<&str> = eval.into_iter().chain(["--log", &log, "--json"]).collect();
+    let first = bedside(&args);
+    assert!(first.status.success(), "{}", text(&first.stderr));
+    let lines: Vec<serde_json::Value> =
+        text(&first.stdout).lines().map(|l| serde_json::from_str(l).expect("JSON")).collect();
+    assert_eq!(
+        lines.iter().map(|l| l["policy"].as_str()).collect::<Vec<_>>(),
+        [Some("information-gain"), Some("checklist")]
+    );
+    for key in ["score", "iqm", "ons", "diagnosis_top1", "turns"] {
+        assert!(lines[0][key]["lo"].is_number() && lines[0][key]["hi"].is_number(), "{key}: {}", lines[0]);
+    }
+    assert_eq!(lines[0]["versus"]["baseline"], "checklist");
+    assert!(lines[0]["versus"]["difference"]["mean"].is_number() && lines[1]["versus"].is_null());
+    assert!(lines[0]["tokens"].is_null() && lines[0]["by"]["axis"]["accuracy"]["score"]["mean"].is_number());
+    // The same again is the same, on one thread too, and says nothing new to the log.
+    let again: Vec<&str> = args.iter().copied().chain(["--threads", "1"]).collect();
+    assert_eq!(text(&bedside(&again).stdout), text(&first.stdout));
+    // Four policies, random and oracle among them.
+    for command in ["verify", "replay"] {
+        let o = bedside(&[command, &log]);
+        assert!(o.status.success() && text(&o.stdout).contains("96"), "{command}: {}", text(&o.stdout));
+    }
+    let file = path("eval.jsonl");
+    std::fs::write(&file, &first.stdout).expect("written");
+    let o = bedside(&["report", "--eval", &file, "--out", &out]);
+    assert!(o.status.success(), "{}", text(&o.stderr));
+    let report = std::fs::read_to_string(dir.path().join("report/report.md")).expect("a report");
+    assert!(report.contains("information-gain") && report.contains("plots/evaluation.svg"), "{report}");
+}
+
+#[test]
+fn a_model_is_imported_listed_verified_and_evaluated_by_its_name_and_pulling_without_a_hub_says_what_to_do() {
+    use bedside::lm::testing::{lively, tiny};
+    use bedside::lm::tokens::train_bpe;
+    use bedside::lm::{ChatTemplate, LmConfig, LmPolicyConfig};
+    let dir = tempfile::tempdir().expect("a folder");
+    let made = dir.path().join("Made");
+    let weights =
+        lively(LmConfig { vocab_size: 270, max_position_embeddings: 512, ..tiny("llama") }, 5).expect("weights");
+    let tokenizer = train_bpe(["When did the pain start?", "DIAGNOSIS READY: [gout]"], 270).expect("trains");
+    bedside::train::policy_folder::PolicyFolder {
+        weights,
+        tokenizer: std::sync::Arc::new(tokenizer),
+        chat: std::sync::Arc::new(ChatTemplate::chatml()),
+        config: LmPolicyConfig::stream(),
+    }
+    .save(&made)
+    .expect("saved");
+    let run = |args: &[&str]| {
+        let mut command = Command::new(binary());
+        command.env("BEDSIDE_MODELS", dir.path().join("models")).env("BEDSIDE_HUB", "http://127.0.0.1:9");
+        command.args(args).stdin(Stdio::null()).output().expect("the binary runs")
+    };
+    let o = run(&["models", "import", made.to_str().expect("utf-8"), "--json"]);
+    assert!(o.status.success() && last_json(&o)["name"] == "made", "{}", text(&o.stderr));
+    let o = run(&["models", "list", "--verify", "--json"]);
+    assert!(o.status.success() && last_json(&o)["sound"] == true, "{}", text(&o.stdout));
+    let eval = ["eval", "--policy", "made", "--cases", "2", "--max-turns", "3", "--max-new-tokens", "5", "--json"];
+    let o = run(&eval);
+    assert!(o.status.success(), "{}", text(&o.stderr));
+    let line = last_json(&o);
+    assert!(
+        line["id"].as_str().is_some_and(|id| id.starts_with("made@")) && line["tokens"]["mean"].is_number(),
+        "{line}"
+    );
+    // Damage is found.
+    let weights = dir.path().join("models/made/model.safetensors");
+    let mut bytes = std::fs::read(&weights).expect("read");
+    if let Some(last) = bytes.last_mut() {
+        *last ^= 1;
+    }
+    std::fs::write(&weights, bytes).expect("written");
+    let o = run(&["models", "list", "--verify", "--json"]);
+    assert!(o.status.code() == Some(1) && last_json(&o)["sound"] == false, "{}", text(&o.stdout));
+    let o = run(&["models", "pull", "somebody/something"]);
+    let error = text(&o.stderr);
+    assert!(
+        o.status.code() == Some(3) && error.contains("cannot be reached") && error.contains("models import"),
+        "{error}"
+    );
 }

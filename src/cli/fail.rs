@@ -69,8 +69,20 @@ from_hinted!(
     bedside::train::stage::StageError,
     bedside::train::teaching::TeachingError,
     bedside::runner::PlayError,
+    bedside::lm::models::ModelsError,
+    bedside::train::evaluate::EvaluateError,
+    bedside::train::report::ReportError,
     serde_json::Error,
 );
+
+impl From<bedside::train::evaluate::ContestantError> for Fail {
+    fn from(e: bedside::train::evaluate::ContestantError) -> Fail {
+        match e {
+            bedside::train::evaluate::ContestantError::Unknown { .. } => Fail::Usage(e.to_string()),
+            e => Fail::Trouble(e.to_string()),
+        }
+    }
+}
 
 impl From<bedside::agents::UnknownPolicy> for Fail {
     fn from(e: bedside::agents::UnknownPolicy) -> Fail {

@@ -3,12 +3,15 @@
 
 mod bench;
 mod check;
+mod eval;
 mod fail;
 mod log;
+mod models;
 mod out;
 mod play;
 mod probe;
 mod records;
+mod report;
 mod run;
 mod source;
 mod train;
@@ -35,6 +38,12 @@ enum Command {
     Play(play::Args),
     /// Play policies x cases x seeds, log them, and print a table with intervals
     Run(run::Args),
+    /// Evaluate policies, scripted ones and language models, on held-out cases
+    Eval(eval::Args),
+    /// Pull, import and list language models
+    Models(models::Args),
+    /// Write a training run and its evaluation as Markdown with plots
+    Report(report::Args),
     /// Replay a log: fold its events, then run the engine again and compare
     Replay(log::ReplayArgs),
     /// Check every hash of a log and name what does not fit
@@ -71,6 +80,9 @@ pub fn main() -> ExitCode {
     let done = match cli.command {
         Command::Play(a) => play::run(a),
         Command::Run(a) => run::run(a),
+        Command::Eval(a) => eval::run(a),
+        Command::Models(a) => models::run(a),
+        Command::Report(a) => report::run(a),
         Command::Replay(a) => log::replay(a),
         Command::Verify(a) => log::verify(a),
         Command::Fork(a) => log::fork(a),

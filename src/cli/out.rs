@@ -15,7 +15,7 @@ pub fn json(value: &serde_json::Value) -> Result<(), Fail> {
 }
 
 /// A bar with rate and time left; hidden when standard error is no terminal.
-pub fn progress(len: u64, what: &'static str) -> ProgressBar {
+pub fn progress(len: u64, what: impl Into<std::borrow::Cow<'static, str>>) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(Some(len), ProgressDrawTarget::stderr_with_hz(10));
     let style = ProgressStyle::with_template("{prefix:>12} [{bar:32}] {pos}/{len} {per_sec} eta {eta}");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> "));

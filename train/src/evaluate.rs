@@ -1,4 +1,20 @@
-//! A policy on cases it has not seen: whole consultations, all under way together, the same cases and seeds for every policy.
+//! Policies on cases they have not seen: whole consultations, the same cases and seeds for every policy, so that two of them can
+//! be compared case by case.
+//!
+//! [`Contestant`] is who plays: a scripted doctor by name, the oracle too, or a language model. [`compete`] plays cases x seeds and
+//! hands over one [`Row`] and one recording a consultation, in order, whatever the threads and the batch. [`Summary`] is what
+//! a table or a program reads. An unscored consultation is counted and has no number.
+
+mod contestant;
+mod play;
+mod summary;
+
+#[cfg(test)]
+mod tests;
+
+pub use contestant::{Contestant, ContestantError, LmSettings};
+pub use play::{Course, Played, compete};
+pub use summary::{Comparison, Group, Row, Summary, Yardsticks, summarise};
 
 use bedside_env::seed::Seed;
 use bedside_env::units::Case;
@@ -26,9 +42,17 @@ pub enum EvaluateError {
     Env(#[from] EnvError),
     #[error(transparent)]
     Policy(#[from] PolicyError),
+    #[error(transparent)]
+    Contestant(#[from] ContestantError),
+    #[error(
+        "the policy returned {got} decisions for {asked} observations\nhint: return one decision for each observation"
+    )]
+    Decisions { got: usize, asked: usize },
+    #[error("a worker thread is gone\nhint: it panicked; its message is on standard error, please report it")]
+    WorkerLost,
 }
 
-/// Plays every case with every seed, in the order cases x seeds.
+/// Plays every case with every seed, in the order cases x seeds: for a policy that is at hand, as during training.
 pub fn evaluate(
     policy: &mut dyn Policy,
     cases: &Arc<Vec<Arc<Case>>>,
@@ -51,6 +75,9 @@ pub fn evaluate(
         }
         let asked: Vec<(&Observation, Seed)> = running.iter().map(|i| (&playing[*i].3, playing[*i].2)).collect();
         let decisions = policy.act(&asked)?;
+        if decisions.len() != running.len() {
+            return Err(EvaluateError::Decisions { got: decisions.len(), asked: running.len() });
+        }
         for (i, decision) in running.into_iter().zip(decisions) {
             let (gym, _, _, observation, last) = &mut playing[i];
             let step = gym.step(decision)?;

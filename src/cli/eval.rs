@@ -1,0 +1,223 @@
+//! `bedside eval`: policies on held-out cases, with intervals, paired differences and the way from random to oracle.
+
+use super::fail::Fail;
+use super::out;
+use super::run::config;
+use super::source::{MOST, MOST_THREADS, MOST_TURNS, Source, within};
+use bedside::lm::Sampling;
+use bedside::prelude::*;
+use bedside::replays::{Log, WriterPolicy};
+use bedside::stats::Interval;
+use bedside::train::evaluate::{Contestant, Course, LmSettings, Row, Summary, Yardsticks, compete, summarise};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+#[derive(clap::Args)]
+#[command(
+    after_help = "Examples:\n  bedside eval --policy checklist,runs/tiny --cases 200 --seeds 3 --baseline checklist\n  \
+                  bedside eval --policy runs/tiny --cases 50 --log runs/eval --json > eval.jsonl\n\n\
+                  random and oracle play along, since scores are normalised by them (ONS: 0 is random, 1 the oracle).\n\
+                  Every policy sees the same cases, seeds and personas. Unscored consultations are counted and are in no mean.\n\n\
+                  --json prints one object per policy: policy, id, cases, seeds, consultations, unscored, score, iqm, score_by_seed,\n\
+                  ons, random, oracle, diagnosis_top1, fact_coverage, turns, tokens, versus {baseline, difference, improvement,\n\
+                  unpaired}, by {axis, condition, persona, source: {NAME: {consultations, unscored, score}}}, endings.\n\
+                  score, iqm, ons, diagnosis_top1, fact_coverage, turns, tokens, difference and improvement are\n\
+                  {mean, lo, hi, n} with a 95 % interval over n cases, or null where not defined. Keys do not change.\n\
+                  A --log is verified with `bedside verify` and replayed with `bedside replay`."
+)]
+pub struct Args {
+    /// Comma-separated: names of doctors, folders of policies, names of `bedside models list`
+    #[arg(long, value_delimiter = ',', required = true, value_name = "NAME|DIR")]
+    policy: Vec<String>,
+    /// `builtin` generates patients from the knowledge base; otherwise a folder of records
+    #[arg(long, default_value = "builtin", value_name = "DIR|builtin")]
+    records: String,
+    /// Only records of this split: train, validation, held_out or all
+    #[arg(long, default_value = "held_out", value_name = "SPLIT")]
+    split: String,
+    /// Conditions that generated patients may have: train, held-out or all
+    #[arg(long, default_value = "all", value_name = "POOL")]
+    pool: String,
+    /// How many cases; all of a folder, 100 generated ones
+    #[arg(long, value_parser = within::<usize>(1, MOST))]
+    cases: Option<usize>,
+    /// Seeds a case: persona, wording and the policy's own draws differ
+    #[arg(long, default_value_t = 1, value_parser = within::<u64>(1, MOST))]
+    seeds: u64,
+    /// Doctor turns at most
+    #[arg(long, default_value_t = 20, value_parser = within::<u32>(1, MOST_TURNS))]
+    max_turns: u32,
+    /// Personas of the two types that are kept from training, instead of the other fourteen
+    #[arg(long)]
+    held_out_personas: bool,
+    /// The policy that the others are compared with; it plays along
+    #[arg(long, value_name = "NAME|DIR")]
+    baseline: Option<String>,
+    /// Folder of a log of all consultations, for replay
+    #[arg(long, value_name = "DIR")]
+    log: Option<PathBuf>,
+    /// Threads of scripted doctors; no result depends on them
+    #[arg(long, value_parser = within::<usize>(1, MOST_THREADS))]
+    threads: Option<usize>,
+    /// Consultations that a language model plays at once
+    #[arg(long, default_value_t = 32, value_parser = within::<usize>(1, 4_096))]
+    batch: usize,
+    /// Language models say the most likely token, instead of drawing as they were trained
+    #[arg(long)]
+    greedy: bool,
+    /// Tokens of one reply at most, in place of the model's own limit
+    #[arg(long, value_parser = within::<usize>(1, 65_536))]
+    max_new_tokens: Option<usize>,
+    #[arg(long)]
+    json: bool,
+}
+
+/// Played in any case.
+const RANDOM: &str = "random";
+const ORACLE: &str = "oracle";
+/// Consultations of one evaluation at most: the rows of all of them are kept for the intervals.
+const MOST_ROWS: u64 = 5_000_000;
+
+pub fn run(args: Args) -> Result<ExitCode, Fail> {
+    let mut seen = BTreeSet::new();
+    let asked = args.policy.iter().chain(&args.baseline).map(|p| p.trim().to_owned());
+    let shown: Vec<String> = asked.filter(|p| seen.insert(p.clone())).collect();
+    let beside = [RANDOM, ORACLE].map(str::to_owned).into_iter().filter(|p| seen.insert(p.clone()));
+    let all: Vec<String> = beside.chain(shown.iter().cloned()).collect();
+
+    let settings = LmSettings {
+        rows: args.batch,
+        sampling: args.greedy.then_some(Sampling::GREEDY),
+        max_new_tokens: args.max_new_tokens,
+        ..LmSettings::default()
+    };
+    // Nothing is played before everyone was found.
+    let mut contestants = Vec::new();
+    for name in &all {
+        contestants.push(Contestant::find(name, &settings)?);
+    }
+    let source = Source { records: args.records.clone(), pool: args.pool.clone(), split: args.split.clone() };
+    let mut config = config(args.max_turns, None, &[])?;
+    config.held_out_personas = args.held_out_personas;
+    small_enough(args.cases.unwrap_or(1), &args, all.len())?;
+    let cases = source.cases(args.cases)?;
+    small_enough(cases.len(), &args, all.len())?;
+    let threads = args.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+    let course = Course { cases, config, seeds: (0..args.seeds).map(Seed).collect(), threads };
+
+    let writer = match &args.log {
+        Some(folder) => Some(Log::open(folder)?.writer(WriterPolicy::default())),
+        None => None,
+    };
+    let mut played: BTreeMap<String, (String, Vec<Row>)> = BTreeMap::new();
+    for (name, mut contestant) in all.iter().zip(contestants) {
+        let bar = out::progress(course.len() as u64, name.clone());
+        let mut rows = Vec::with_capacity(course.len());
+        let mut broken = None;
+        let done = compete(&course, &mut contestant, |p| {
+            if let Some(w) = writer.as_ref().filter(|_| broken.is_none()) {
+                broken = w.record(&p.recording).err();
+            }
+            rows.push(p.row);
+            bar.inc(1);
+        });
+        bar.finish_and_clear();
+        done?;
+        if let Some(e) = broken {
+            return Err(e.into());
+        }
+        played.insert(name.clone(), (contestant.id(), rows));
+    }
+    if let Some(w) = writer {
+        w.close()?;
+    }
+    report(&args, &shown, &played)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn small_enough(cases: usize, args: &Args, policies: usize) -> Result<(), Fail> {
+    let many = (cases as u64).saturating_mul(args.seeds).saturating_mul(policies as u64);
+    if many <= MOST_ROWS {
+        return Ok(());
+    }
+    let message = format!("{many} consultations are more than one evaluation takes ({MOST_ROWS})");
+    Err(Fail::usage(message, "lower --cases or --seeds"))
+}
+
+fn report(args: &Args, shown: &[String], played: &BTreeMap<String, (String, Vec<Row>)>) -> Result<(), Fail> {
+    let rows = |name: &str| played.get(name).map_or(&[][..], |p| &p.1);
+    let baseline = args.baseline.as_deref().map(str::trim);
+    let yard = Yardsticks { random: rows(RANDOM), oracle: rows(ORACLE) };
+    let sum = |name: &String| {
+        let against = baseline.filter(|b| b != name).map(|b| (b, rows(b)));
+        summarise(name, played.get(name).map_or("", |p| &p.0), rows(name), against, Some(yard))
+    };
+    if args.json {
+        return shown.iter().try_for_each(|name| out::json(&serde_json::to_value(sum(name))?));
+    }
+    // The ends of the scale stand beside what was asked for.
+    let ends = [RANDOM, ORACLE].map(str::to_owned).into_iter().filter(|n| !shown.contains(n));
+    let sums: Vec<Summary> = shown.iter().cloned().chain(ends).map(|n| sum(&n)).collect();
+    let mut table = vec![head(baseline)];
+    table.extend(sums.iter().map(|s| line(s, baseline.is_some())));
+    out::line(out::table(&table))?;
+    for s in sums.iter().take(shown.len()) {
+        out::line(format!("\n{}, score by part", s.id))?;
+        out::line(out::table(&parts(s)))?;
+    }
+    let first = sums.first();
+    out::line(format!(
+        "\n{} cases x {} seeds, split {}; intervals are 95 %, over cases. ONS: 0 is random, 1 the oracle.",
+        first.map_or(0, |s| s.cases),
+        args.seeds,
+        args.split
+    ))
+}
+
+fn head(baseline: Option<&str>) -> Vec<String> {
+    let mut names: Vec<String> =
+        ["policy", "score", "95 % interval", "IQM", "ONS", "ONS interval"].map(str::to_owned).to_vec();
+    if let Some(b) = baseline {
+        names.extend([format!("minus {b}"), "95 % interval".to_owned(), "beats it".to_owned()]);
+    }
+    names.extend(["top-1", "turns", "tokens", "unscored"].map(str::to_owned));
+    names
+}
+
+fn number(i: Option<Interval>, digits: usize) -> String {
+    i.map_or_else(|| "-".to_owned(), |i| format!("{:.digits$}", i.mean))
+}
+
+fn interval(i: Option<Interval>) -> String {
+    i.map_or_else(|| "-".to_owned(), |i| format!("[{:.3}, {:.3}]", i.lo, i.hi))
+}
+
+fn line(s: &Summary, compared: bool) -> Vec<String> {
+    let mut cells = vec![
+        s.policy.clone(),
+        number(s.score, 3),
+        interval(s.score),
+        number(s.iqm, 3),
+        number(s.ons, 3),
+        interval(s.ons),
+    ];
+    if compared {
+        let (difference, improvement) = s.versus.as_ref().map_or((None, None), |v| (v.difference, v.improvement));
+        let signed = difference.map_or_else(|| "-".to_owned(), |d| format!("{:+.3}", d.mean));
+        cells.extend([signed, interval(difference), number(improvement, 2)]);
+    }
+    cells.extend([number(s.diagnosis_top1, 3), number(s.turns, 1), number(s.tokens, 0), s.unscored.to_string()]);
+    cells
+}
+
+fn parts(s: &Summary) -> Vec<Vec<String>> {
+    let mut table = vec![["part", "score", "95 % interval", "consultations", "unscored"].map(str::to_owned).to_vec()];
+    for (kind, groups) in &s.by {
+        table.extend(groups.iter().map(|(name, g)| {
+            let (many, without) = (g.consultations.to_string(), g.unscored.to_string());
+            vec![format!("{kind} {name}"), number(g.score, 3), interval(g.score), many, without]
+        }));
+    }
+    table
+}
