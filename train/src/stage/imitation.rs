@@ -125,8 +125,8 @@ impl Stage for Imitation {
 
     fn step(&mut self) -> Result<Report, StageError> {
         let begin = Instant::now();
-        let mut report = Report::default();
-        report.metrics = self.learner.imitate(&self.chosen(self.done), self.schedule.at(self.done + 1))?;
+        let metrics = self.learner.imitate(&self.chosen(self.done), self.schedule.at(self.done + 1))?;
+        let mut report = Report { metrics, ..Report::default() };
         report.seconds.set("update", begin.elapsed().as_secs_f64());
         self.done += 1;
         let each = self.lessons.len().div_ceil(self.config.batch) as f64;
