@@ -43,7 +43,7 @@ impl Scorer for Picky {
         for (i, v) in card.verdicts.iter_mut().enumerate() {
             v.outcome = match self.0 {
                 None => Outcome::Unjudged("gone".to_owned()),
-                Some(taste) if (letters + i + taste) % 5 < 2 => Outcome::Met,
+                Some(taste) if v.points.get() > 0 && (letters * (i + 1) + taste) % 5 < 2 => Outcome::Met,
                 Some(_) => Outcome::Unmet,
             };
         }
@@ -199,6 +199,8 @@ fn the_same_seed_twice_gives_the_same_bits_and_another_seed_does_not() {
 fn a_rate_of_zero_changes_no_bit_and_another_rate_does() {
     let before = bits(reinforcement(config(FRAGMENTS, 0.0)).learner()).expect("parameters");
     assert!(before == rounds(reinforcement(config(FRAGMENTS, 0.0)), 3));
+    let report = reinforcement(config(FRAGMENTS, 0.0)).step().expect("a round");
+    assert!(report.metrics.get("frac_reward_zero_std") < Some(1.0), "{:?}", report.metrics);
     assert!(before != rounds(reinforcement(config(FRAGMENTS, 1e-3)), 3));
 }
 

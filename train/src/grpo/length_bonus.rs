@@ -50,7 +50,8 @@ pub fn quantile(values: &[f64], q: f64) -> Option<f64> {
     Some(sorted[low] + part * (next - sorted[low]))
 }
 
-/// DAPO's soft punishment of overlong replies: 0 up to `max - buffer`, then falling in a line to `-penalty` at `max`.
+/// DAPO's soft punishment of overlong replies: 0 up to `max - buffer`, then falling in a line to `-penalty` at `max`, and no
+/// further (a session of many replies is longer than the limit of one).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Overlong {
@@ -63,7 +64,7 @@ impl Overlong {
     /// Added to the reward of a reply of `length` tokens, at most 0.
     pub fn penalty(&self, length: usize, max_completion: usize) -> f64 {
         let start = max_completion as f64 - self.buffer as f64;
-        (-(length as f64 - start) / self.buffer.max(1) as f64 * self.penalty).min(0.0)
+        (-(length as f64 - start) / self.buffer.max(1) as f64 * self.penalty).max(-self.penalty).min(0.0)
     }
 }
 
