@@ -175,17 +175,23 @@ fn a_reader_that_goes_away_ends_the_command_quietly() {
     assert!(o.status.success() && text(&o.stderr).is_empty(), "{:?} {}", o.status, text(&o.stderr));
 }
 
-#[test]
-fn a_person_can_play_and_leave() {
-    use std::io::Write as _;
+/// The binary, waiting for what is typed.
+fn talking(args: &[&str]) -> (std::process::Child, std::process::ChildStdin) {
     let mut child = Command::new(binary())
-        .args(["play", "--seed", "3"])
+        .args(args)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .expect("the binary runs");
-    let mut stdin = child.stdin.take().expect("piped");
+    let stdin = child.stdin.take().expect("piped");
+    (child, stdin)
+}
+
+#[test]
+fn a_person_can_play_and_leave() {
+    use std::io::Write as _;
+    let (child, mut stdin) = talking(&["play", "--seed", "3"]);
     stdin
         .write_all(b"Hello, what brings you in?\n/exam chest\n/nonsense\n/diagnose gout; cramp | rest\n")
         .expect("writes");
@@ -308,14 +314,7 @@ fn spans_over_letters_of_several_bytes_are_judged() {
 #[test]
 fn bytes_that_are_no_text_do_not_end_a_visit() {
     use std::io::Write as _;
-    let mut child = Command::new(binary())
-        .args(["play", "--max-turns", "4"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the binary runs");
-    let mut stdin = child.stdin.take().expect("piped");
+    let (child, mut stdin) = talking(&["play", "--max-turns", "4"]);
     stdin.write_all(b"\xff\xfe hello\nAny pain?\n/diagnose gout\n").expect("writes");
     drop(stdin);
     let o = child.wait_with_output().expect("it ends");

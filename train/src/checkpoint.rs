@@ -98,7 +98,9 @@ impl Checkpoints {
         let place = self.place(step);
         if place.exists() {
             match read_manifest(&place) {
-                Ok(there) if there == manifest => return Ok(place),
+                // Its files are read too: a manifest that agrees does not make a damaged file whole.
+                Ok(there) if there == manifest && load(&place).is_ok() => return Ok(place),
+                Ok(there) if there == manifest => self.remove(&place)?,
                 Ok(_) => return Err(CheckpointError::Exists(place)),
                 // What cannot be read is no checkpoint; it makes room.
                 Err(_) => self.remove(&place)?,

@@ -280,18 +280,4 @@ mod tests {
         let none = sampler.draw(&[f32::NAN; 3], &Sampling::default(), Seed(2), 0);
         assert_eq!(none, Err(SampleError::NothingFinite { vocab: 3 }));
     }
-
-    /// Prints what a draw costs: `cargo test --release -p bedside-lm --lib sample -- --ignored --nocapture`.
-    #[test]
-    #[ignore = "a measurement"]
-    fn what_a_draw_from_a_vocabulary_of_49152_costs() {
-        let logits: Vec<f32> =
-            (0..49_152u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 8) as f32 / 1e6 - 8.0).collect();
-        for how in [Sampling::default(), Sampling { top_p: 0.95, ..Sampling::default() }, Sampling::GREEDY] {
-            let (mut sampler, start) = (Sampler::default(), std::time::Instant::now());
-            let sum: u64 =
-                (0..500).map(|i| u64::from(sampler.draw(&logits, &how, Seed(1), i).map_or(0, |d| d.id))).sum();
-            println!("{how:?}: {:?} a draw ({sum})", start.elapsed() / 500);
-        }
-    }
 }

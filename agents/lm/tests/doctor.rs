@@ -159,7 +159,6 @@ fn rereading_says_the_same_at_any_number_of_rows() {
 }
 
 #[test]
-#[ignore = "waits for the cached decoder"]
 fn cached_rows_say_the_same_at_any_number_and_what_rereading_says() {
     for family in ["llama", "qwen2", "qwen3", "untied"] {
         let cached = |rows| Rows::new(model(family).decoder().expect("a decoder"), rows, 64).expect("a cache");
