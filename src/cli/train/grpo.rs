@@ -3,6 +3,7 @@
 use super::{Common, Data};
 use crate::cli::fail::Fail;
 use crate::cli::source::{MOST, MOST_TURNS, within};
+use bedside::train::grpo::TurnCredit;
 use bedside::train::policy_folder::PolicyFolder;
 use bedside::train::stage::starts::{Logged, StartFrom};
 use bedside::train::stage::{Parent, Reinforcement, RlConfig, RunFolder, RunRecord, device, recipe};
@@ -12,7 +13,7 @@ use std::process::ExitCode;
 
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  bedside train grpo --policy runs/sft/policy --out runs/rl --steps 60\n  \
-                        bedside train grpo --policy runs/sft/policy --out runs/session --start session --turn-credit 0.5\n  \
+                        bedside train grpo --policy runs/sft/policy --out runs/session --start session --turn-credit 0.5 --turn-source counterfactual\n  \
                         bedside train grpo --policy runs/sft/policy --out runs/dapo --preset dapo --groups 16 --set epsilon_high=0.3\n\n\
                         A preset's lengths are fitted to the policy's replies; --set changes any choice of run.json's grpo part.\n\
                         --shuffle-rewards is the control that must not improve, --lr 0 the one that must not move.")]
@@ -46,6 +47,9 @@ pub struct Args {
     /// Share of the advantage that belongs to single turns, 0 to 1
     #[arg(long, value_name = "W")]
     turn_credit: Option<f64>,
+    /// What a turn earns: fragment judges it by what was open before it, counterfactual plays the consultation again without it
+    #[arg(long, default_value = "fragment", value_parser = ["fragment", "counterfactual"])]
+    turn_source: String,
     /// Rounds
     #[arg(long, default_value_t = 60, value_parser = within::<u64>(1, MOST))]
     steps: u64,
@@ -80,7 +84,11 @@ impl Args {
         grpo.steps = self.steps;
         grpo.seed = self.common.seed;
         grpo.schedule.lr = self.lr;
-        grpo.turn_credit.weight = self.turn_credit.unwrap_or(0.0);
+        let weight = self.turn_credit.unwrap_or(0.0);
+        grpo.turn_credit = match self.turn_source.as_str() {
+            "counterfactual" => TurnCredit::counterfactual(weight),
+            _ => TurnCredit { weight, ..grpo.turn_credit },
+        };
         let turns = self.fragment_turns;
         let logged = match self.logged.as_str() {
             "policy" => Logged::Policy { consultations: self.logged_consultations, every: self.logged_every },

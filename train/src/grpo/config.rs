@@ -5,7 +5,7 @@ use super::advantage::AdvantageConfig;
 use super::dynamic::DynamicSampling;
 use super::importance::Importance;
 use super::length_bonus::{LengthBonus, Overlong};
-use super::turns::TurnCredit;
+use super::turns::{TurnCredit, TurnSource};
 use crate::adamw::AdamW;
 use crate::schedule::Schedule;
 use bedside_env::Digest;
@@ -278,6 +278,10 @@ impl GrpoConfig {
         need(
             !(self.level == Level::Sequence && self.turn_credit.weight > 0.0),
             "level sequence shares one gradient among all turns: turn_credit needs token or sequence_token".to_owned(),
+        );
+        need(
+            !(self.turn_credit.source == TurnSource::Counterfactual && self.turn_credit.discount > 0.0),
+            "turn_credit.discount is not 0: a counterfactual reward holds what the turn made possible later".to_owned(),
         );
         errors.extend(self.optimizer.errors());
         errors.extend(self.schedule.errors());

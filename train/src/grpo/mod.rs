@@ -30,3 +30,4 @@ pub use loss::{LossOutput, loss};
 pub use reward::{MemberReward, pay};
 pub use sequence::{Credit, Over, Sequence, SequenceError};
 pub use tally::Tally;
+pub use turns::{TurnBaseline, TurnCredit, TurnSource};

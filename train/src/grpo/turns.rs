@@ -4,14 +4,24 @@ use super::advantage::{mean_std, scored};
 use super::sequence::Credit;
 use serde::{Deserialize, Serialize};
 
+/// Where a turn's reward comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TurnSource {
+    /// The turn judged as the fragment it is, by what was open before it.
+    Fragment,
+    /// What the consultation scored, less what it scores without the turn.
+    Counterfactual,
+}
+
 /// What a turn's return is compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TurnBaseline {
     /// The mean return of the members that reached the same turn.
     Group,
-    /// Nothing: the turn rewards are differences already (forks with and without the question).
-    Counterfactual,
+    /// Nothing: a counterfactual reward is a difference already.
+    None,
 }
 
 /// How much of the advantage belongs to turns.
@@ -20,23 +30,30 @@ pub enum TurnBaseline {
 pub struct TurnCredit {
     /// 0: the whole session shares one advantage. 1: turns alone. Between: `(1 - weight) session + weight turn`.
     pub weight: f64,
-    /// How much of the next turn's return a turn is credited with, 0..=1.
+    pub source: TurnSource,
+    /// How much of the next turn's return a turn is credited with, 0..=1. 0 with counterfactual rewards: what a turn made possible
+    /// later is in them.
     pub discount: f64,
     pub baseline: TurnBaseline,
 }
 
 impl Default for TurnCredit {
     fn default() -> Self {
-        TurnCredit { weight: 0.0, discount: 0.0, baseline: TurnBaseline::Group }
+        TurnCredit { weight: 0.0, source: TurnSource::Fragment, discount: 0.0, baseline: TurnBaseline::Group }
     }
 }
 
 impl TurnCredit {
+    /// Differences as they are, with nothing to compare them with.
+    pub fn counterfactual(weight: f64) -> TurnCredit {
+        TurnCredit { weight, source: TurnSource::Counterfactual, discount: 0.0, baseline: TurnBaseline::None }
+    }
+
     /// Advantages by member and turn, from rewards by member and turn. Where a reward that a return needs is missing, the
     /// return is unknown: advantage 0, and no part in the baseline. A turn that one member alone reached has advantage 0.
     pub fn advantages(&self, rewards: &[Vec<Option<f64>>]) -> Vec<Vec<f64>> {
         let returns: Vec<Vec<Option<f64>>> = rewards.iter().map(|r| self.returns(r)).collect();
-        if self.baseline == TurnBaseline::Counterfactual {
+        if self.baseline == TurnBaseline::None {
             return returns.iter().map(|r| r.iter().map(|g| g.unwrap_or(0.0)).collect()).collect();
         }
         let turns = returns.iter().map(Vec::len).max().unwrap_or(0);
@@ -102,7 +119,7 @@ mod tests {
 
     #[test]
     fn counterfactual_differences_are_their_own_advantage() {
-        let c = TurnCredit { weight: 1.0, discount: 0.0, baseline: TurnBaseline::Counterfactual };
+        let c = TurnCredit::counterfactual(1.0);
         assert_eq!(c.advantages(&[vec![Some(0.3), None, Some(-0.1)]]), [[0.3, 0.0, -0.1]]);
     }
 

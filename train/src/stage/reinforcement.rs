@@ -180,11 +180,13 @@ impl Reinforcement {
         Ok(kept.into_iter().unzip())
     }
 
-    fn pay(&self, starts: &[Start], groups: &[CertifiedGroup<Played>]) -> Paid {
-        let grpo = &self.config.grpo;
-        let turns = (grpo.turn_credit.weight > 0.0).then(|| turn_rewards(&self.world.cases, starts, groups));
-        let Some(control) = self.config.shuffle_rewards else { return pay(grpo, groups, turns.as_ref()) };
-        pay_as(grpo, groups, turns.as_ref(), |g, scores| dealt_out(scores, Seed(control), self.done, g))
+    fn pay(&self, starts: &[Start], groups: &[CertifiedGroup<Played>]) -> Result<Paid, StageError> {
+        let (grpo, World { cases, env, .. }) = (&self.config.grpo, &self.world);
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let by_turn = || turn_rewards(grpo.turn_credit.source, cases, env, starts, groups, threads);
+        let turns = (grpo.turn_credit.weight > 0.0).then(by_turn).transpose()?;
+        let Some(control) = self.config.shuffle_rewards else { return Ok(pay(grpo, groups, turns.as_ref())) };
+        Ok(pay_as(grpo, groups, turns.as_ref(), |g, scores| dealt_out(scores, Seed(control), self.done, g)))
     }
 }
 
@@ -213,7 +215,7 @@ impl Stage for Reinforcement {
         report.seconds.set("play", begin.elapsed().as_secs_f64());
 
         let begin = Instant::now();
-        let paid = self.pay(&starts, &groups);
+        let paid = self.pay(&starts, &groups)?;
         report.metrics.set_all(&monitors::measure(&paid.episodes, &paid.groups));
         report.seconds.set("pay", begin.elapsed().as_secs_f64());
 
