@@ -33,9 +33,8 @@ pub fn pay_as(
 ) -> Paid {
     let paid_for = |(g, group): (usize, &CertifiedGroup<Played>)| {
         let rubric = change(g, group.members().iter().map(|p| p.last.reward.value()).collect());
-        let lengths: Vec<usize> =
-            group.members().iter().map(|p| p.turns.iter().map(|t| t.trace.ids.len()).sum()).collect();
-        grpo::pay(config, &rubric, &lengths)
+        let replies = |p: &Played| p.turns.iter().map(|t| t.trace.ids.len()).collect();
+        grpo::pay_sessions(config, &rubric, &group.members().iter().map(replies).collect::<Vec<_>>())
     };
     let rewarded: Vec<Vec<MemberReward>> = groups.iter().enumerate().map(paid_for).collect();
     let rewards: Vec<Vec<Option<f64>>> = rewarded.iter().map(|g| g.iter().map(|r| r.total).collect()).collect();

@@ -96,6 +96,27 @@ fn a_damaged_latest_checkpoint_is_passed_over_and_reported() {
 }
 
 #[test]
+fn saving_over_a_damaged_file_of_the_same_step_puts_it_right() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let checkpoints = open(folder.path(), 2);
+    let place = save(&checkpoints, 4);
+    let whole = fs::read(place.join("optimizer.bin")).expect("read");
+    let mut flipped = whole.clone();
+    flipped[77] ^= 0x10;
+    // The manifest is sound and says the same; only the file beside it is not what it says.
+    for damage in [&flipped[..], &whole[..whole.len() / 2], b""] {
+        fs::write(place.join("optimizer.bin"), damage).expect("damaged");
+        assert!(checkpoints.load(4).is_err());
+        assert_eq!(save(&checkpoints, 4), place);
+        assert_eq!(checkpoints.load(4).expect("sound again").files["optimizer.bin"], whole);
+    }
+    fs::remove_file(place.join("model.bin")).expect("removed");
+    save(&checkpoints, 4);
+    assert_eq!(checkpoints.load(4).expect("sound again").files.values().cloned().collect::<Vec<_>>(), contents(4));
+    assert_eq!(checkpoints.steps().expect("listed"), [4]);
+}
+
+#[test]
 fn names_that_leave_the_folder_are_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     let checkpoints = open(folder.path(), 1);

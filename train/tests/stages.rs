@@ -181,6 +181,43 @@ fn a_folder_of_another_run_is_refused_by_the_name_of_what_differs() {
     assert!(refused.contains("holds no run"), "{refused}");
 }
 
+const RUN: &str = "BEDSIDE_RUN_FOLDER";
+
+/// Not a test of its own: the process that is killed while it holds a run's folder.
+#[test]
+#[ignore = "run by the lock test in a process of its own"]
+fn the_run_that_is_killed() {
+    let Some(folder) = std::env::var_os(RUN) else { return };
+    let _run = RunFolder::open(Path::new(&folder), record("grpo", 1), true, 2).expect("a folder");
+    println!("begun");
+    std::thread::sleep(std::time::Duration::from_secs(60));
+}
+
+#[test]
+fn a_run_folder_has_one_process_at_a_time_and_the_lock_goes_with_it() {
+    use std::io::{BufRead, BufReader};
+    let folder = tempfile::tempdir().expect("a folder");
+    let open = || RunFolder::open(folder.path(), record("grpo", 1), true, 2).map(drop);
+    let first = RunFolder::open(folder.path(), record("grpo", 1), false, 2).expect("new");
+    let refused = open().expect_err("in use").to_string();
+    assert!(refused.contains("at work in") && refused.contains("hint:"), "{refused}");
+    drop(first);
+    open().expect("free again");
+    let mut child = std::process::Command::new(std::env::current_exe().expect("this test"))
+        .args(["--exact", "stages::the_run_that_is_killed", "--ignored", "--nocapture"])
+        .env(RUN, folder.path())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .expect("starts");
+    let lines = BufReader::new(child.stdout.take().expect("piped")).lines().map_while(Result::ok);
+    assert!({ lines }.any(|l| l.ends_with("begun")));
+    assert!(open().expect_err("in use by another process").to_string().contains("at work in"));
+    child.kill().expect("killed");
+    child.wait().expect("gone");
+    open().expect("the lock went with its process");
+}
+
 fn rounds(mut stage: Reinforcement, n: usize) -> Vec<u32> {
     (0..n).for_each(|_| drop(stage.step().expect("a round")));
     bits(stage.learner()).expect("parameters")

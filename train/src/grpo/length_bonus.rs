@@ -1,4 +1,8 @@
 //! What length earns and costs.
+//!
+//! Both rules are written for one reply and its limit. A session has several: what it is paid is what a reply of its mean length
+//! earns, and the mean of what its replies cost. So a session of one turn is paid as the papers say, the sums stay in the range of
+//! one reply's, and few turns are no brevity: whether another question was worth its turn is for the rubric to say.
 
 use super::advantage::scored;
 use serde::{Deserialize, Serialize};
@@ -25,15 +29,15 @@ impl Default for LengthBonus {
 }
 
 impl LengthBonus {
-    /// One bonus a member, from rubric scores (before any bonus) and reply lengths in tokens. 0 for members without a score,
-    /// replies of no length, and wherever a gate is shut.
-    pub fn bonuses(&self, rubric: &[Option<f64>], lengths: &[usize]) -> Vec<f64> {
+    /// One bonus a member, from rubric scores (before any bonus) and lengths in tokens, of a reply or the mean of several. 0 for
+    /// members without a score, replies of no length, and wherever a gate is shut.
+    pub fn bonuses(&self, rubric: &[Option<f64>], lengths: &[f64]) -> Vec<f64> {
         let scores: Vec<f64> = rubric.iter().copied().filter_map(scored).collect();
         let Some(bar) = quantile(&scores, self.quantile).filter(|bar| *bar > self.threshold) else {
             return vec![0.0; rubric.len()];
         };
-        let earns = |(reward, length): (&Option<f64>, &usize)| match scored(*reward) {
-            Some(r) if r >= bar && *length > 0 => self.kappa / (*length.max(&self.floor) as f64).sqrt(),
+        let earns = |(reward, length): (&Option<f64>, &f64)| match scored(*reward) {
+            Some(r) if r >= bar && *length > 0.0 => self.kappa / length.max(self.floor as f64).sqrt(),
             _ => 0.0,
         };
         rubric.iter().zip(lengths).map(earns).collect()
@@ -51,7 +55,7 @@ pub fn quantile(values: &[f64], q: f64) -> Option<f64> {
 }
 
 /// DAPO's soft punishment of overlong replies: 0 up to `max - buffer`, then falling in a line to `-penalty` at `max`, and no
-/// further (a session of many replies is longer than the limit of one).
+/// further.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Overlong {
@@ -65,6 +69,12 @@ impl Overlong {
     pub fn penalty(&self, length: usize, max_completion: usize) -> f64 {
         let start = max_completion as f64 - self.buffer as f64;
         (-(length as f64 - start) / self.buffer.max(1) as f64 * self.penalty).max(-self.penalty).min(0.0)
+    }
+
+    /// The mean of the penalties of a session's replies.
+    pub fn of_session(&self, lengths: &[usize], max_completion: usize) -> f64 {
+        let sum: f64 = lengths.iter().map(|l| self.penalty(*l, max_completion)).sum();
+        sum / lengths.len().max(1) as f64
     }
 }
 
@@ -81,7 +91,7 @@ mod tests {
     use crate::grpo::advantage::{AdvantageConfig, advantages};
 
     const RUBRIC: [f64; 8] = [0.30, 0.45, 0.50, 0.55, 0.60, 0.62, 0.70, 0.80];
-    const LENGTHS: [usize; 8] = [2500, 1600, 4900, 3600, 2500, 6400, 10000, 1600];
+    const LENGTHS: [f64; 8] = [2500.0, 1600.0, 4900.0, 3600.0, 2500.0, 6400.0, 10000.0, 1600.0];
 
     fn bonuses(b: LengthBonus) -> Vec<f64> {
         b.bonuses(&RUBRIC.map(Some), &LENGTHS)
@@ -111,7 +121,7 @@ mod tests {
         let bar = quantile(&RUBRIC, 0.2).expect("values");
         assert_eq!(bonuses(LengthBonus { threshold: bar, ..Default::default() }), [0.0; 8]);
         // Gate 2 is not strict: with equal scores everyone is at the quantile.
-        let equal = LengthBonus::default().bonuses(&[Some(0.7); 3], &[100, 400, 1600]);
+        let equal = LengthBonus::default().bonuses(&[Some(0.7); 3], &[100.0, 400.0, 1600.0]);
         near(&equal, &[0.4, 0.2, 0.1], 1e-12);
     }
 
@@ -125,10 +135,10 @@ mod tests {
     #[test]
     fn a_floor_bounds_what_a_short_reply_earns_and_no_reply_earns_nothing() {
         let b = LengthBonus { threshold: 0.4, floor: 400, ..Default::default() };
-        near(&b.bonuses(&[Some(0.9); 4], &[0, 1, 400, 1600]), &[0.0, 0.2, 0.2, 0.1], 1e-12);
-        let unscored = b.bonuses(&[Some(0.9), None, Some(f64::NAN)], &[100; 3]);
+        near(&b.bonuses(&[Some(0.9); 4], &[0.0, 1.0, 400.0, 1600.0]), &[0.0, 0.2, 0.2, 0.1], 1e-12);
+        let unscored = b.bonuses(&[Some(0.9), None, Some(f64::NAN)], &[100.0; 3]);
         assert_eq!((unscored[1], unscored[2]), (0.0, 0.0));
-        assert_eq!(b.bonuses(&[None, None], &[10, 10]), [0.0, 0.0]);
+        assert_eq!(b.bonuses(&[None, None], &[10.0, 10.0]), [0.0, 0.0]);
     }
 
     #[test]

@@ -73,9 +73,9 @@ mod tests {
         // At a quarter of the limit the bonus is what the paper's is at a quarter of its limit.
         let (paper, small) =
             (GrpoConfig::m2().length_bonus.expect("one"), fitted("m2", 64).expect("m2").length_bonus.expect("one"));
-        let (a, b) = (paper.bonuses(&[Some(0.9)], &[512])[0], small.bonuses(&[Some(0.9)], &[16])[0]);
+        let (a, b) = (paper.bonuses(&[Some(0.9)], &[512.0])[0], small.bonuses(&[Some(0.9)], &[16.0])[0]);
         assert!((a - b).abs() < 1e-12, "{a} {b}");
-        assert!(small.bonuses(&[Some(0.9)], &[1])[0] < 0.26);
+        assert!(small.bonuses(&[Some(0.9)], &[1.0])[0] < 0.26);
         assert!(fitted("ppo", 64).is_err());
     }
 

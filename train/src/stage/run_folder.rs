@@ -7,8 +7,10 @@
 //!     tensorboard/    the same numbers, and seconds
 //!     checkpoints/    whole or not there; the last few
 //!     policy/         the policy of the last checkpoint, as a model folder
+//!     run.lock        held by the process that writes here
 //! ```
-//! A folder belongs to one configuration. Another one is refused, by the name of what differs.
+//! A folder belongs to one configuration. Another one is refused, by the name of what differs. It belongs to one process at a time: the
+//! lock is the operating system's, and goes with the process however that ends.
 
 use super::{Report, State};
 use crate::checkpoint::{Checkpoint, CheckpointError, Checkpoints};
@@ -17,7 +19,7 @@ use crate::policy_folder::{FolderError, PolicyFolder};
 use bedside_env::Digest;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -58,6 +60,8 @@ pub enum RunError {
     Exists(PathBuf),
     #[error("{0} is not empty and holds no run\nhint: choose a new folder")]
     NotEmpty(PathBuf),
+    #[error("another process is at work in {0}\nhint: wait until it has ended, stop it, or choose another folder")]
+    InUse(PathBuf),
     #[error("{path}: {message}\nhint: it is no record of a run; choose another folder")]
     Record { path: PathBuf, message: String },
     #[error(
@@ -125,8 +129,11 @@ pub struct RunFolder {
     metrics: JsonlWriter,
     events: EventWriter,
     alarm_lines: File,
+    /// Held until this is dropped.
+    _lock: File,
 }
 
+const LOCK: &str = "run.lock";
 const RECORD: &str = "run.json";
 const ALARMS: &str = "alarms.bin";
 
@@ -135,7 +142,17 @@ impl RunFolder {
     /// the beginning where there is none yet).
     pub fn open(root: &Path, record: RunRecord, resume: bool, keep: usize) -> Result<RunFolder, RunError> {
         let path = root.join(RECORD);
+        if !resume && path.exists() {
+            return Err(RunError::Exists(root.to_owned()));
+        }
+        // A folder that is not a run's is left as it is.
+        fs::create_dir_all(root).map_err(|e| at(root, e))?;
+        if !path.exists() {
+            empty(root)?;
+        }
+        let lock = lock(root)?;
         match fs::read(&path) {
+            // Begun by another between the two looks.
             Ok(_) if !resume => return Err(RunError::Exists(root.to_owned())),
             Ok(bytes) => {
                 let there: RunRecord =
@@ -168,7 +185,7 @@ impl RunFolder {
         let lines = root.join("alarms.jsonl");
         let alarm_lines = cut_after(&lines, step).map_err(|e| at(&lines, e))?;
         let root = root.to_owned();
-        Ok(RunFolder { root, record, checkpoints, found, damaged, alarms, metrics, events, alarm_lines })
+        Ok(RunFolder { root, record, checkpoints, found, damaged, alarms, metrics, events, alarm_lines, _lock: lock })
     }
 
     pub fn record(&self) -> &RunRecord {
@@ -217,15 +234,34 @@ impl RunFolder {
     }
 }
 
-/// Makes the folder and its record; the record is in place whole, before anything else is.
-fn begin(root: &Path, path: &Path, record: &RunRecord) -> Result<(), RunError> {
-    fs::create_dir_all(root).map_err(|e| at(root, e))?;
-    let part = root.join(format!("{RECORD}.part"));
+/// Nothing is there but what a run that was stopped at its very beginning leaves.
+fn empty(root: &Path) -> Result<(), RunError> {
+    let ours = [LOCK.to_owned(), format!("{RECORD}.part")];
     for entry in fs::read_dir(root).map_err(|e| at(root, e))? {
-        if entry.map_err(|e| at(root, e))?.path() != part {
+        let name = entry.map_err(|e| at(root, e))?.file_name();
+        if !ours.iter().any(|o| name == o.as_str()) {
             return Err(RunError::NotEmpty(root.to_owned()));
         }
     }
+    Ok(())
+}
+
+fn lock(root: &Path) -> Result<File, RunError> {
+    let path = root.join(LOCK);
+    let open = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+    let file = open.map_err(|e| at(&path, e))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(RunError::InUse(root.to_owned())),
+        // Some network file systems have no locks; a run there is on its own.
+        Err(TryLockError::Error(e)) if e.kind() == io::ErrorKind::Unsupported => Ok(file),
+        Err(TryLockError::Error(e)) => Err(at(&path, e)),
+    }
+}
+
+/// Writes the record, whole, before anything else is there.
+fn begin(root: &Path, path: &Path, record: &RunRecord) -> Result<(), RunError> {
+    let part = root.join(format!("{RECORD}.part"));
     let write = || {
         let mut file = File::create(&part)?;
         file.write_all(&serde_json::to_vec_pretty(record)?)?;
