@@ -49,7 +49,7 @@ pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-fn last_json(o: &Output) -> serde_json::Value {
+pub fn last_json(o: &Output) -> serde_json::Value {
     let out = text(&o.stdout);
     serde_json::from_str(out.lines().last().expect("a line")).expect("JSON")
 }
@@ -57,6 +57,9 @@ fn last_json(o: &Output) -> serde_json::Value {
 #[test]
 fn every_command_has_help_with_an_example() {
     for command in [
+        "quickstart",
+        "experiment credit",
+        "experiment length",
         "play",
         "run",
         "replay",
@@ -366,7 +369,7 @@ fn a_model_is_imported_listed_verified_and_evaluated_by_its_name_and_pulling_wit
     let dir = tempfile::tempdir().expect("a folder");
     let made = dir.path().join("Made");
     let weights =
-        lively(LmConfig { vocab_size: 270, max_position_embeddings: 512, ..tiny("llama") }, 5).expect("weights");
+        lively(LmConfig { vocab_size: 270, max_position_embeddings: 1024, ..tiny("llama") }, 5).expect("weights");
     let tokenizer = train_bpe(["When did the pain start?", "DIAGNOSIS READY: [gout]"], 270).expect("trains");
     bedside::train::policy_folder::PolicyFolder {
         weights,

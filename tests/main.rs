@@ -16,3 +16,4 @@ mod promises;
 mod sources;
 mod splits;
 mod switches;
+mod training;

@@ -1,6 +1,6 @@
 //! Policies by name, for the command line.
 
-use crate::{Checklist, InformationGain, Oracle, Probe, ProbeKind, Random};
+use crate::{Checklist, InformationGain, Oracle, Probe, ProbeKind, Random, Teacher};
 use bedside_env::{Policy, PrivilegedPolicy};
 
 /// A doctor that plays fair, or one that knows the truth.
@@ -19,8 +19,9 @@ impl Doctor {
 }
 
 /// Names that [`doctor`] knows, weakest first; the `probe-` ones try to score without doing the work.
-pub const POLICIES: [&str; 11] = [
+pub const POLICIES: [&str; 12] = [
     "random",
+    "teacher",
     "checklist",
     "information-gain",
     "oracle",
@@ -45,6 +46,7 @@ pub fn doctor(name: &str) -> Result<Doctor, UnknownPolicy> {
     let fair = |p: Box<dyn Policy>| Ok(Doctor::Fair(p));
     match name {
         "random" => fair(Box::new(Random)),
+        "teacher" => fair(Box::<Teacher>::default()),
         "checklist" => fair(Box::<Checklist>::default()),
         "information-gain" => fair(Box::<InformationGain>::default()),
         "oracle" => Ok(Doctor::Privileged(Box::new(Oracle))),

@@ -6,7 +6,7 @@ use super::run::config;
 use super::source::{MOST, MOST_THREADS, MOST_TURNS, Source, within};
 use bedside::lm::Sampling;
 use bedside::prelude::*;
-use bedside::replays::{Log, WriterPolicy};
+use bedside::replays::{Log, LogWriter, WriterPolicy};
 use bedside::stats::Interval;
 use bedside::train::evaluate::{Contestant, Course, LmSettings, Row, Summary, Yardsticks, compete, summarise};
 use std::collections::{BTreeMap, BTreeSet};
@@ -112,21 +112,7 @@ pub fn run(args: Args) -> Result<ExitCode, Fail> {
     };
     let mut played: BTreeMap<String, (String, Vec<Row>)> = BTreeMap::new();
     for (name, mut contestant) in all.iter().zip(contestants) {
-        let bar = out::progress(course.len() as u64, name.clone());
-        let mut rows = Vec::with_capacity(course.len());
-        let mut broken = None;
-        let done = compete(&course, &mut contestant, |p| {
-            if let Some(w) = writer.as_ref().filter(|_| broken.is_none()) {
-                broken = w.record(&p.recording).err();
-            }
-            rows.push(p.row);
-            bar.inc(1);
-        });
-        bar.finish_and_clear();
-        done?;
-        if let Some(e) = broken {
-            return Err(e.into());
-        }
+        let rows = play(&course, &mut contestant, name, writer.as_ref())?;
         played.insert(name.clone(), (contestant.id(), rows));
     }
     if let Some(w) = writer {
@@ -134,6 +120,28 @@ pub fn run(args: Args) -> Result<ExitCode, Fail> {
     }
     report(&args, &shown, &played)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// One contestant's consultations, with a bar and into a log.
+pub(super) fn play(
+    course: &Course,
+    contestant: &mut Contestant,
+    name: &str,
+    writer: Option<&LogWriter>,
+) -> Result<Vec<Row>, Fail> {
+    let bar = out::progress(course.len() as u64, name.to_owned());
+    let mut rows = Vec::with_capacity(course.len());
+    let mut broken = None;
+    let done = compete(course, contestant, |p| {
+        if let Some(w) = writer.filter(|_| broken.is_none()) {
+            broken = w.record(&p.recording).err();
+        }
+        rows.push(p.row);
+        bar.inc(1);
+    });
+    bar.finish_and_clear();
+    done?;
+    broken.map_or(Ok(rows), |e| Err(e.into()))
 }
 
 fn small_enough(cases: usize, args: &Args, policies: usize) -> Result<(), Fail> {
@@ -159,9 +167,7 @@ fn report(args: &Args, shown: &[String], played: &BTreeMap<String, (String, Vec<
     // The ends of the scale stand beside what was asked for.
     let ends = [RANDOM, ORACLE].map(str::to_owned).into_iter().filter(|n| !shown.contains(n));
     let sums: Vec<Summary> = shown.iter().cloned().chain(ends).map(|n| sum(&n)).collect();
-    let mut table = vec![head(baseline)];
-    table.extend(sums.iter().map(|s| line(s, baseline.is_some())));
-    out::line(out::table(&table))?;
+    out::line(table(&sums, baseline))?;
     for s in sums.iter().take(shown.len()) {
         out::line(format!("\n{}, score by part", s.id))?;
         out::line(out::table(&parts(s)))?;
@@ -173,6 +179,13 @@ fn report(args: &Args, shown: &[String], played: &BTreeMap<String, (String, Vec<
         args.seeds,
         args.split
     ))
+}
+
+/// A line a policy.
+pub(super) fn table(sums: &[Summary], baseline: Option<&str>) -> String {
+    let mut table = vec![head(baseline)];
+    table.extend(sums.iter().map(|s| line(s, baseline.is_some())));
+    out::table(&table)
 }
 
 fn head(baseline: Option<&str>) -> Vec<String> {

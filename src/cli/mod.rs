@@ -4,12 +4,15 @@
 mod bench;
 mod check;
 mod eval;
+mod experiment;
 mod fail;
+mod lab;
 mod log;
 mod models;
 mod out;
 mod play;
 mod probe;
+mod quickstart;
 mod records;
 mod report;
 mod run;
@@ -34,6 +37,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Baselines, GRPO on fragments, held-out comparison, replay and report, in minutes
+    Quickstart(quickstart::Args),
     /// Play one consultation, yourself or with a policy, and watch it
     Play(play::Args),
     /// Play policies x cases x seeds, log them, and print a table with intervals
@@ -42,6 +47,8 @@ enum Command {
     Eval(eval::Args),
     /// Pull, import and list language models
     Models(models::Args),
+    /// Compare recipes of training at equal generated tokens
+    Experiment(experiment::Args),
     /// Write a training run and its evaluation as Markdown with plots
     Report(report::Args),
     /// Replay a log: fold its events, then run the engine again and compare
@@ -57,7 +64,7 @@ enum Command {
     /// Write a log as chat JSONL or Parquet
     Export(log::ExportArgs),
     /// Train a language-model doctor: imitate, then reinforce
-    Train(train::Args),
+    Train(Box<train::Args>),
     /// Import, generate, list, show and de-identify patient records
     Records(records::Args),
     /// Try a labelled file on the gate, the interpreter, the leak guard or the de-identifier
@@ -78,10 +85,12 @@ pub fn main() -> ExitCode {
         }
     };
     let done = match cli.command {
+        Command::Quickstart(a) => quickstart::run(a),
         Command::Play(a) => play::run(a),
         Command::Run(a) => run::run(a),
         Command::Eval(a) => eval::run(a),
         Command::Models(a) => models::run(a),
+        Command::Experiment(a) => experiment::run(a),
         Command::Report(a) => report::run(a),
         Command::Replay(a) => log::replay(a),
         Command::Verify(a) => log::verify(a),
@@ -89,7 +98,7 @@ pub fn main() -> ExitCode {
         Command::Diff(a) => log::diff(a),
         Command::Rescore(a) => log::rescore(a),
         Command::Export(a) => log::export(a),
-        Command::Train(a) => train::run(a),
+        Command::Train(a) => train::run(*a),
         Command::Records(a) => records::run(a),
         Command::Probe(a) => probe::run(a),
         Command::Check(a) => check::run(a),

@@ -3,6 +3,8 @@
 mod grpo;
 mod sft;
 
+pub use sft::rate;
+
 use super::fail::Fail;
 use super::out;
 use super::source::{MOST, MOST_THREADS, MOST_TURNS, Source, within};

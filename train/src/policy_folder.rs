@@ -31,7 +31,42 @@ pub enum FolderError {
 
 const PLAYS: &str = "bedside.json";
 
+/// The policy that ships: `data/embedded/README.md` says how it was made.
+const EMBEDDED: [(&str, &[u8]); 5] = [
+    ("config.json", include_bytes!("../data/embedded/config.json")),
+    ("model.safetensors", include_bytes!("../data/embedded/model.safetensors")),
+    ("tokenizer.json", include_bytes!("../data/embedded/tokenizer.json")),
+    ("tokenizer_config.json", include_bytes!("../data/embedded/tokenizer_config.json")),
+    (PLAYS, include_bytes!("../data/embedded/bedside.json")),
+];
+
 impl PolicyFolder {
+    /// What the name of the embedded policy is wherever a folder is asked for.
+    pub const EMBEDDED: &str = "embedded";
+
+    /// A folder, or the embedded policy where it is named and no folder of that name is there.
+    pub fn find(name: &Path) -> Result<PolicyFolder, FolderError> {
+        if name == Path::new(Self::EMBEDDED) && !name.is_dir() { Self::embedded() } else { Self::load(name) }
+    }
+
+    /// The policy that ships with this library: a small Llama that imitates a stochastic teacher.
+    pub fn embedded() -> Result<PolicyFolder, FolderError> {
+        let bytes = |name: &str| EMBEDDED.iter().find(|(n, _)| *n == name).map(|(_, bytes)| *bytes);
+        let damaged = |message: String| FolderError::File {
+            path: Self::EMBEDDED.into(),
+            message,
+            hint: "this build is damaged: build it again from a clean checkout",
+        };
+        let need = |name: &str| bytes(name).ok_or_else(|| damaged(format!("{name} is missing")));
+        let config = std::str::from_utf8(need("config.json")?).map_err(|e| damaged(e.to_string()))?;
+        Ok(PolicyFolder {
+            weights: Weights::from_bytes(config, need("model.safetensors")?)?,
+            tokenizer: Arc::new(Tokenizer::from_files(|name| Ok(bytes(name).map(<[u8]>::to_vec)))?),
+            chat: Arc::new(ChatTemplate::chatml()),
+            config: serde_json::from_slice(need(PLAYS)?).map_err(|e| damaged(e.to_string()))?,
+        })
+    }
+
     /// `config.json`, `*.safetensors`, `tokenizer.json`, a chat template if there is one, `bedside.json` if there is one.
     pub fn load(folder: &Path) -> Result<PolicyFolder, FolderError> {
         let path = folder.join(PLAYS);

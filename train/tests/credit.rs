@@ -4,9 +4,7 @@ use bedside_env::seed::Seed;
 use bedside_env::units::Case;
 use bedside_env::verifier::group::GroupCertificate;
 use bedside_env::verifier::{EmbeddedScorer, Scorer};
-use bedside_env::{
-    Action, Env, EnvConfig, Event, Gym, Outcome, Persona, ResetOptions, Rubric, Scorecard, TokenTrace,
-};
+use bedside_env::{Action, Env, EnvConfig, Event, Gym, Outcome, Persona, ResetOptions, Rubric, Scorecard, TokenTrace};
 use bedside_records::kb::{Generator, KnowledgeBase, Population};
 use bedside_train::grpo::{CertifiedGroup, GrpoConfig, TurnCredit, TurnSource};
 use bedside_train::reward::TurnRewards;
@@ -29,7 +27,9 @@ impl Scorer for Words {
     }
     fn score(&self, case: &Arc<Case>, events: &[Event]) -> Scorecard {
         let said = |word: &str| {
-            events.iter().any(|e| matches!(e, Event::ActionTaken { action, .. } if format!("{action:?}").contains(word)))
+            events
+                .iter()
+                .any(|e| matches!(e, Event::ActionTaken { action, .. } if format!("{action:?}").contains(word)))
         };
         let mut card = EmbeddedScorer::default().score(case, events);
         card.verdicts.retain(|v| v.points.get() > 0);

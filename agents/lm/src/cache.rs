@@ -24,6 +24,16 @@ impl Prefix {
         &self.tokens
     }
 
+    /// Of its keys and values.
+    pub(crate) fn bytes(&self) -> usize {
+        match &self.kept {
+            Kept::Slices(store) => {
+                store.layers.iter().map(|l| (l.keys.len() + l.values.len()) * size_of::<f32>()).sum()
+            }
+            Kept::Tensors(layers) => layers.iter().flatten().map(|t| t.elem_count() * t.dtype().size_in_bytes()).sum(),
+        }
+    }
+
     /// Logits [vocab] after the last token of the prefix.
     pub fn logits(&self) -> &[f32] {
         &self.logits
@@ -130,6 +140,22 @@ impl RowStore {
             Layer { kv, dim, room, keys: vec![0.0; numbers], values: vec![0.0; numbers] }
         };
         RowStore { layers: (0..layers).map(|_| layer()).collect() }
+    }
+}
+
+impl RowStore {
+    /// Takes over the first `tokens` tokens of another row.
+    pub fn copy(&mut self, from: &RowStore, tokens: usize) {
+        for (layer, from) in self.layers.iter_mut().zip(&from.layers) {
+            let (dim, room) = (layer.dim, layer.room);
+            for head in 0..layer.kv {
+                // Whole blocks of keys: what is too much of the last one is written over before it is read.
+                let (keys, values) = (tokens.next_multiple_of(BLOCK) * dim, tokens * dim);
+                let (to, of) = (head * room * dim, head * from.room * dim);
+                layer.keys[to..][..keys].copy_from_slice(&from.keys[of..][..keys]);
+                layer.values[to..][..values].copy_from_slice(&from.values[of..][..values]);
+            }
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use crate::config::LmConfig;
 use crate::decode_slices::SliceDecoder;
 use crate::decode_tensors::{TensorDecoder, TensorStore};
 use crate::error::{LmError, Result};
+use crate::recall::alike;
 use candle_core::{DType, Device, Tensor};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,6 +25,9 @@ enum Engine {
     /// Any device and number format.
     Tensors(TensorDecoder),
 }
+
+/// New tokens of one pass over prompts, about: more would take memory and gain nothing.
+const PASS: usize = 2048;
 
 /// Tokens that go into a row.
 pub(crate) struct Feed<'a> {
@@ -81,6 +85,47 @@ impl Decoder {
             Store::Tensors(store) => Kept::Tensors(store.row(0, tokens.len())?),
         };
         Ok(Arc::new(Prefix { tokens: tokens.to_vec(), logits, kept }))
+    }
+
+    /// Computes several prefixes in as few passes as memory allows. What one has in common with a known prefix is copied from
+    /// there: on the CPU in f32 its numbers are those that would be computed.
+    pub(crate) fn prefixes(&self, prompts: &[(&[u32], Option<&Arc<Prefix>>)]) -> Result<Vec<Arc<Prefix>>> {
+        if let Engine::Tensors(_) = &self.engine {
+            return prompts.iter().map(|(tokens, _)| self.prefix(tokens)).collect();
+        }
+        let c = &self.config;
+        let mut out = Vec::with_capacity(prompts.len());
+        let mut rest = prompts;
+        while !rest.is_empty() {
+            let mut stores = Vec::new();
+            let (mut rows, mut feeds) = (Vec::new(), Vec::new());
+            let (mut fresh, mut longest) = (0, 0);
+            for (tokens, known) in rest {
+                if fresh > PASS {
+                    break;
+                }
+                let mut store = RowStore::new(c.num_hidden_layers, c.num_key_value_heads, c.head_dim, tokens.len());
+                // The last token is always computed, for its logits.
+                let mut own = 0;
+                if let Some((known, Kept::Slices(from))) = known.map(|k| (k, &k.kept)) {
+                    own = alike(known.tokens(), tokens).min(tokens.len().saturating_sub(1));
+                    store.copy(from, own);
+                }
+                feeds.push((rows.len(), &tokens[own..]));
+                (fresh, longest) = (fresh + tokens.len() - own, longest.max(tokens.len()));
+                rows.push(Row { prefix: None, own });
+                stores.push(store);
+            }
+            let (now, later) = rest.split_at(rows.len());
+            let mut cache = Cache { rows, capacity: longest, store: Store::Slices(stores) };
+            let logits = self.feed(&mut cache, &feeds)?.to_vec2::<f32>()?;
+            let Store::Slices(stores) = cache.store else { return Err(LmError::misuse("a cache of another kind")) };
+            for (((tokens, _), logits), store) in now.iter().zip(logits).zip(stores) {
+                out.push(Arc::new(Prefix { tokens: tokens.to_vec(), logits, kept: Kept::Slices(store) }));
+            }
+            rest = later;
+        }
+        Ok(out)
     }
 
     /// Appends tokens to rows, ragged: `(row, tokens)`, each row at most once. Returns the logits [feeds, vocab] (f32) after

@@ -21,6 +21,7 @@ mod params;
 pub mod parse;
 pub mod policy;
 pub mod prompt;
+mod recall;
 mod rows;
 pub mod sample;
 pub mod testing;

@@ -38,7 +38,8 @@ impl LmPolicyConfig {
 
     /// For tiny models trained from scratch on whole consultations as runs of tokens.
     pub fn stream() -> LmPolicyConfig {
-        LmPolicyConfig { prompt: PromptConfig::stream(), max_new_tokens: 64, ..LmPolicyConfig::full() }
+        let prompt = PromptConfig::stream();
+        LmPolicyConfig { prompt, max_new_tokens: 64, force_conclusion: true, ..LmPolicyConfig::full() }
     }
 
     /// For tiny models trained on the compact style; they say one line a turn.

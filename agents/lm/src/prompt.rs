@@ -37,7 +37,7 @@ impl PromptConfig {
         PromptConfig { style: Style::Full, max_tokens: 3_072, think: false }
     }
     pub fn stream() -> PromptConfig {
-        PromptConfig { style: Style::Stream, max_tokens: 320, think: false }
+        PromptConfig { style: Style::Stream, max_tokens: 704, think: false }
     }
     pub fn compact() -> PromptConfig {
         PromptConfig { style: Style::Compact, max_tokens: 256, think: false }

@@ -1,9 +1,10 @@
 //! A decoder with a cache, as the sampler's loop wants it.
 
-use crate::cache::Cache;
+use crate::cache::{Cache, Prefix};
 use crate::decode::Decoder;
 use crate::error::Result;
 use crate::generate::{Decode, DecodeError, Start};
+use crate::recall::Recall;
 use candle_core::{DType, Tensor};
 use std::sync::Arc;
 
@@ -15,13 +16,14 @@ pub struct Rows {
     decoder: Decoder,
     cache: Cache,
     room: usize,
+    recall: Recall,
 }
 
 impl Rows {
     /// `rows` replies under way at once, each of up to `room` tokens beyond its prompt.
     pub fn new(decoder: Decoder, rows: usize, room: usize) -> Result<Rows> {
         let cache = decoder.cache(rows, room)?;
-        Ok(Rows { decoder, cache, room })
+        Ok(Rows { decoder, cache, room, recall: Recall::default() })
     }
 
     pub fn decoder(&self) -> &Decoder {
@@ -32,6 +34,7 @@ impl Rows {
     pub fn replace(&mut self, decoder: Decoder) -> Result<()> {
         self.cache = decoder.cache(self.cache.rows(), self.room)?;
         self.decoder = decoder;
+        self.recall.clear();
         Ok(())
     }
 }
@@ -51,8 +54,11 @@ impl Decode for Rows {
 
     fn start(&mut self, prompts: &[Start<'_>]) -> std::result::Result<Vec<Vec<f32>>, DecodeError> {
         let mut logits = Vec::with_capacity(prompts.len());
-        for start in prompts {
-            let prefix = self.decoder.prefix(start.prompt)?;
+        let known: Vec<Option<Arc<Prefix>>> = prompts.iter().map(|s| self.recall.best(s.prompt)).collect();
+        let asked: Vec<(&[u32], Option<&Arc<Prefix>>)> =
+            prompts.iter().zip(&known).map(|(s, known)| (s.prompt, known.as_ref())).collect();
+        for (start, prefix) in prompts.iter().zip(self.decoder.prefixes(&asked)?) {
+            self.recall.keep(&prefix);
             for row in &start.rows {
                 self.cache.start(*row, Some(Arc::clone(&prefix)))?;
             }

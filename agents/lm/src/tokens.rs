@@ -78,21 +78,30 @@ impl Tokenizer {
     /// From a model folder: `tokenizer.json`, and the special tokens from `tokenizer_config.json`, `generation_config.json` and
     /// `config.json` as far as they are there.
     pub fn from_folder(folder: &Path) -> Result<Tokenizer, TokenError> {
-        let path = folder.join("tokenizer.json");
-        let file = |message: String, hint| TokenError::File { path: path.display().to_string(), message, hint };
-        let json = std::fs::read(&path).map_err(|e| file(e.to_string(), "a model folder needs a tokenizer.json"))?;
+        Tokenizer::from_files(|name| {
+            let path = folder.join(name);
+            match std::fs::read(&path) {
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+                other => other.map(Some).map_err(|e| TokenError::File {
+                    path: path.display().to_string(),
+                    message: e.to_string(),
+                    hint: "check that it can be read",
+                }),
+            }
+        })
+    }
+
+    /// The same from files by name, wherever they are; `None` is a file that is not there.
+    pub fn from_files(read: impl Fn(&str) -> Result<Option<Vec<u8>>, TokenError>) -> Result<Tokenizer, TokenError> {
+        let wrong = |name: &str, message: String, hint| TokenError::File { path: name.to_owned(), message, hint };
+        let json = read("tokenizer.json")?.ok_or_else(|| {
+            wrong("tokenizer.json", "there is no such file".to_owned(), "a model folder needs a tokenizer.json")
+        })?;
         let mut tokenizer = Tokenizer::from_json(&json, Special::default())?;
         let read = |name: &str| -> Result<Value, TokenError> {
-            let path = folder.join(name);
-            let text = match std::fs::read_to_string(&path) {
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Value::Null),
-                other => other.map_err(|e| e.to_string()),
-            };
-            text.and_then(|t| serde_json::from_str(&t).map_err(|e| e.to_string())).map_err(|message| TokenError::File {
-                path: path.display().to_string(),
-                message,
-                hint: "the file must be JSON as Hugging Face writes it",
-            })
+            let Some(bytes) = read(name)? else { return Ok(Value::Null) };
+            let hint = "the file must be JSON as Hugging Face writes it";
+            serde_json::from_slice(&bytes).map_err(|e| wrong(name, e.to_string(), hint))
         };
         let config = read("tokenizer_config.json")?;
         let named = |key: &str| -> Option<u32> {

@@ -29,6 +29,13 @@ impl Weights {
         Weights { config, tensors }.checked()
     }
 
+    /// The same from files in memory: one `config.json` and one `model.safetensors`.
+    pub fn from_bytes(config: &str, safetensors: &[u8]) -> Result<Weights> {
+        let config = LmConfig::from_json(config)?;
+        let tensors = candle_core::safetensors::load_buffer(safetensors, &Device::Cpu)?.into_iter().collect();
+        Weights { config, tensors }.checked()
+    }
+
     /// Llama, Qwen2 and Qwen3 in GGUF, dequantised to f32. The tokenizer in the same file is read by the tokens module.
     pub fn from_gguf(path: &Path) -> Result<Weights> {
         crate::gguf::read(path)

@@ -20,7 +20,7 @@ use std::process::ExitCode;
 pub struct Args {
     #[command(flatten)]
     common: Common,
-    /// Folder of the policy to begin with
+    /// Folder of the policy to begin with; `embedded` is the one that ships
     #[arg(long, value_name = "DIR")]
     policy: PathBuf,
     /// m2, dapo, dr_grpo, gspo or orbit
@@ -53,6 +53,9 @@ pub struct Args {
     /// Rounds
     #[arg(long, default_value_t = 60, value_parser = within::<u64>(1, MOST))]
     steps: u64,
+    /// End with the round that brings the generated tokens here, if that is before --steps
+    #[arg(long, value_name = "N", value_parser = within::<u64>(1, u64::MAX))]
+    tokens: Option<u64>,
     /// Members of a group; the preset's by default
     #[arg(long, value_parser = within::<usize>(2, 4_096))]
     group_size: Option<usize>,
@@ -100,6 +103,7 @@ impl Args {
             batch_tokens: self.common.batch_tokens,
             rows: self.rows,
             shuffle_rewards: self.shuffle_rewards,
+            token_budget: self.tokens,
             held_every: self.common.held_every,
             ..RlConfig::new(recipe::set(&grpo, &self.set)?, start)
         })
@@ -109,7 +113,7 @@ impl Args {
 pub fn run(args: Args) -> Result<ExitCode, Fail> {
     let common = &args.common;
     let device = device(&common.device)?;
-    let policy = PolicyFolder::load(&args.policy)?;
+    let policy = PolicyFolder::find(&args.policy)?;
     let config = args.config(policy.config.max_new_tokens)?;
     if config.grpo.restart.is_some() {
         eprintln!("note: a staged restart is a run of its own: begin it with --policy and --set temperature=...");

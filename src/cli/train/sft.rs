@@ -3,6 +3,7 @@
 use super::{Common, Data};
 use crate::cli::fail::Fail;
 use crate::cli::source::{MOST, within};
+use bedside::train::lesson::Lesson;
 use bedside::train::policy_folder::PolicyFolder;
 use bedside::train::stage::fresh::{self, Size};
 use bedside::train::stage::{Imitation, Parent, RunFolder, RunRecord, SftConfig, device, imitation};
@@ -20,7 +21,7 @@ use std::process::ExitCode;
 pub struct Args {
     #[command(flatten)]
     common: Common,
-    /// Folder of the policy to begin with
+    /// Folder of the policy to begin with; `embedded` is the one that ships
     #[arg(long, value_name = "DIR", conflicts_with = "new", required_unless_present = "new")]
     policy: Option<PathBuf>,
     /// Begin with random weights and a vocabulary of its own: width,layers,vocab
@@ -70,7 +71,7 @@ pub fn run(args: Args) -> Result<ExitCode, Fail> {
         ..SftConfig::default()
     };
     let parent = match &args.policy {
-        Some(path) => Some((path, PolicyFolder::load(path)?)),
+        Some(path) => Some((path, PolicyFolder::find(path)?)),
         None => None,
     };
     let world = common.world()?;
@@ -99,6 +100,12 @@ pub fn run(args: Args) -> Result<ExitCode, Fail> {
         policy.weights.config.parameters()
     );
     let (lessons, held) = (imitation::lessons(&policy, &shown)?, imitation::lessons(&policy, &held)?);
+    let longest = |l: &Lesson| l.turns.iter().map(|t| t.prompt_ids.len() + t.ids.len()).max().unwrap_or(0);
+    eprintln!(
+        "{} tokens to imitate, the longest consultation {}",
+        lessons.iter().map(Lesson::len).sum::<usize>(),
+        lessons.iter().map(longest).max().unwrap_or(0)
+    );
     let mut stage = Imitation::new(config, policy, lessons, held, &device)?;
     common.drive(&mut stage, run, &["loss", "held/loss", "grad_norm", "learning_rate"])
 }

@@ -33,7 +33,7 @@ impl Default for LmSettings {
 #[derive(Debug, thiserror::Error)]
 pub enum ContestantError {
     #[error(
-        "there is no policy `{name}`, neither by name nor as a folder nor among the models\nhint: one of {}; or a folder with config.json, tokenizer.json and *.safetensors; or a name that `bedside models list` shows", POLICIES.join(", ")
+        "there is no policy `{name}`, neither by name nor as a folder nor among the models\nhint: one of {}, embedded; or a folder with config.json, tokenizer.json and *.safetensors; or a name that `bedside models list` shows", POLICIES.join(", ")
     )]
     Unknown { name: String },
     #[error(transparent)]
@@ -57,7 +57,7 @@ pub enum Contestant {
 }
 
 impl Contestant {
-    /// A scripted doctor's name, a folder or GGUF file, or a model of the cache, in this order.
+    /// A scripted doctor's name, a folder or GGUF file, `embedded`, or a model of the cache, in this order.
     pub fn find(name: &str, settings: &LmSettings) -> Result<Contestant, ContestantError> {
         if doctor(name).is_ok() {
             return Ok(Contestant::Scripted(name.to_owned()));
@@ -65,6 +65,10 @@ impl Contestant {
         let path = Path::new(name);
         if path.is_dir() {
             return Contestant::of_folder(path, settings);
+        }
+        if name == PolicyFolder::EMBEDDED {
+            let policy = PolicyFolder::embedded()?;
+            return Contestant::of_policy(name, &policy.digest()?.hex(), policy, settings);
         }
         let unknown = || ContestantError::Unknown { name: name.to_owned() };
         match Store::standard().and_then(|store| store.find(name)) {

@@ -104,7 +104,7 @@ fn an_unscored_consultation_is_counted_and_is_in_no_number() {
 fn folder(at: &std::path::Path) {
     let corpus = ["The pain is worse at night. When did the pain start?", "DIAGNOSIS READY: [gout]"];
     let tokenizer = train_bpe(corpus, 270).expect("trains");
-    let config = LmConfig { vocab_size: 270, max_position_embeddings: 512, ..tiny("llama") };
+    let config = LmConfig { vocab_size: 270, max_position_embeddings: 1024, ..tiny("llama") };
     let config_play = LmPolicyConfig { max_new_tokens: 6, ..LmPolicyConfig::stream() };
     PolicyFolder {
         weights: lively(config, 5).expect("weights"),

@@ -38,7 +38,7 @@ impl FromStr for Size {
 }
 
 /// Positions: the longest prompt of the stream style, a reply, and room to spare.
-const POSITIONS: usize = 512;
+const POSITIONS: usize = 768;
 
 /// A new policy. Vocabulary and weights are functions of the texts and the seed.
 pub fn policy<'a>(size: Size, texts: impl IntoIterator<Item = &'a str>, seed: u64) -> Result<PolicyFolder, StageError> {

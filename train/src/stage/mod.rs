@@ -83,7 +83,7 @@ pub struct Report {
 
 /// A stage of training.
 pub trait Stage {
-    /// Steps in all.
+    /// Steps in all, as far as is known.
     fn total(&self) -> u64;
     /// Steps taken.
     fn done(&self) -> u64;
@@ -118,8 +118,8 @@ pub fn drive(
         None if stage.done() == 0 => run.keep_policy(&stage.policy()?)?,
         None => {}
     }
-    let end = pace.until.unwrap_or(u64::MAX).min(stage.total());
-    while stage.done() < end {
+    // A stage may learn on the way that its end is nearer.
+    while stage.done() < pace.until.unwrap_or(u64::MAX).min(stage.total()) {
         let report = stage.step()?;
         let alarms = run.write(stage.done(), &report)?;
         if stage.done() == stage.total() || stage.done().is_multiple_of(pace.checkpoint_every.max(1)) {

@@ -34,13 +34,25 @@ pub struct RlConfig {
     pub rows: usize,
     /// A control: deals each group's scores out to its members at random. It must learn nothing.
     pub shuffle_rewards: Option<u64>,
+    /// The stage ends with the round that brings the generated tokens here, if that is before its last: what recipes with rounds
+    /// of different size are compared at.
+    pub token_budget: Option<u64>,
     /// Rounds between looks at the held-out cases; 0 never looks.
     pub held_every: u64,
 }
 
 impl RlConfig {
     pub fn new(grpo: GrpoConfig, start: StartFrom) -> RlConfig {
-        RlConfig { grpo, start, lora: None, batch_tokens: 8192, rows: 128, shuffle_rewards: None, held_every: 0 }
+        RlConfig {
+            grpo,
+            start,
+            lora: None,
+            batch_tokens: 8192,
+            rows: 128,
+            shuffle_rewards: None,
+            token_budget: None,
+            held_every: 0,
+        }
     }
 }
 
@@ -65,6 +77,8 @@ pub struct Reinforcement {
     done: u64,
     /// Starts drawn so far. A rollout's own seed is a function of it.
     drawn: u64,
+    /// Tokens generated so far, those of groups that were not learnt from included.
+    generated: u64,
 }
 
 const POOL: &str = "fragments.json";
@@ -105,7 +119,7 @@ impl Reinforcement {
         let mut learner = Learner::new(model, grpo.optimizer, grpo.clip_norm);
         learner.batch_tokens = config.batch_tokens;
         let rollouts = Rollouts::new(world.cases.clone(), world.env.clone());
-        Ok(Reinforcement { config, world, folder, learner, sampler, rollouts, pool, done: 0, drawn: 0 })
+        Ok(Reinforcement { config, world, folder, learner, sampler, rollouts, pool, done: 0, drawn: 0, generated: 0 })
     }
 
     pub fn learner(&self) -> &Learner {
@@ -154,6 +168,8 @@ impl Reinforcement {
         let (members, seed) = (self.config.grpo.group_size, self.seed(b"members"));
         let groups = self.rollouts.play(&mut self.sampler, &starts, members, seed, self.drawn)?;
         self.drawn += n;
+        let turns = groups.iter().flat_map(CertifiedGroup::members).flat_map(|p| &p.turns);
+        self.generated += turns.map(|t| t.trace.ids.len() as u64).sum::<u64>();
         Ok((starts, groups))
     }
 
@@ -200,7 +216,8 @@ pub fn dealt_out<T>(mut scores: Vec<T>, control: Seed, round: u64, group: usize)
 
 impl Stage for Reinforcement {
     fn total(&self) -> u64 {
-        self.config.grpo.steps
+        let spent = self.config.token_budget.is_some_and(|budget| self.generated >= budget);
+        if spent { self.done } else { self.config.grpo.steps }
     }
 
     fn done(&self) -> u64 {
@@ -237,6 +254,7 @@ impl Stage for Reinforcement {
             report.metrics.set("starts/fragments", pool.len() as f64);
         }
         self.done += 1;
+        report.metrics.set("generated_tokens", self.generated as f64);
 
         let every = self.config.held_every;
         if every > 0 && !self.world.held.is_empty() && (self.done.is_multiple_of(every) || self.done == self.total()) {
@@ -250,6 +268,7 @@ impl Stage for Reinforcement {
     fn state(&self) -> Result<State, StageError> {
         let mut state = State::of_learner(self.done, &self.learner)?;
         state.counters.insert("starts".to_owned(), self.drawn);
+        state.counters.insert("generated".to_owned(), self.generated);
         // A teacher's fragments are made again; the policy's own come from a policy that is no more.
         if let (Some(pool), StartFrom::Fragment { logged: Logged::Policy { .. }, .. }) = (&self.pool, self.config.start)
         {
@@ -266,6 +285,7 @@ impl Stage for Reinforcement {
         self.sampler.model_mut().replace(self.learner.model.decoder()?)?;
         self.done = state.done;
         self.drawn = state.counters.get("starts").copied().unwrap_or(0);
+        self.generated = state.counters.get("generated").copied().unwrap_or(0);
         Ok(())
     }
 

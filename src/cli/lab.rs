@@ -1,0 +1,148 @@
+//! What commands that train and compare share: a world with its held-out cases, one run of reinforcement, and an arena where
+//! everyone plays the same consultations.
+
+use super::eval;
+use super::fail::Fail;
+use super::out;
+use super::source::Source;
+use bedside::agents::Teacher;
+use bedside::env::EpisodeLog;
+use bedside::prelude::*;
+use bedside::replays::{Log, LogWriter, WriterPolicy};
+use bedside::train::evaluate::{Contestant, Course, LmSettings, Row, Summary, Yardsticks, summarise};
+use bedside::train::policy_folder::PolicyFolder;
+use bedside::train::stage::{Pace, Parent, Reinforcement, RlConfig, RunFolder, RunRecord, Stage, World, device, drive};
+use bedside::train::teaching::{Plan, demonstrate};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Doctor turns at most: what the embedded policy was taught with.
+const TURNS: u32 = 12;
+/// Consultations or replies under way at once.
+pub const ROWS: usize = 128;
+/// The ends of the scale play along.
+pub const ENDS: [&str; 2] = ["random", "oracle"];
+
+/// A folder's policy or the embedded one, and its name for the record.
+pub fn policy(asked: Option<&Path>) -> Result<(PolicyFolder, Parent), Fail> {
+    let path = asked.map_or_else(|| PathBuf::from(PolicyFolder::EMBEDDED), Path::to_owned);
+    let policy = PolicyFolder::find(&path)?;
+    let digest = policy.digest()?;
+    Ok((policy, Parent { path, digest }))
+}
+
+/// What is trained on, a teacher's consultations of it, and held-out cases, which are never learnt from.
+pub struct Lab {
+    pub world: World,
+    pub taught: Vec<(usize, EpisodeLog)>,
+    pub held: Arc<Vec<Arc<Case>>>,
+    pub threads: usize,
+}
+
+impl Lab {
+    pub fn new(cases: usize, held: usize) -> Result<Lab, Fail> {
+        let of = |split: &str, n| {
+            let source = Source { records: "builtin".to_owned(), pool: "train".to_owned(), split: split.to_owned() };
+            source.cases(Some(n))
+        };
+        let mut env = EnvConfig::default();
+        env.limits.max_turns = TURNS;
+        let world = World { cases: of("train", cases)?, held: Arc::default(), env };
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let plan = Plan { tries: 3, keep: 3, seed: Seed(0), threads };
+        let bar = out::progress(world.cases.len() as u64, "teaching");
+        let shown = demonstrate(&world.cases, &world.env, Teacher::default, plan, || bar.inc(1))?;
+        bar.finish_and_clear();
+        let taught = shown.into_iter().map(|d| (d.case, d.log)).collect();
+        Ok(Lab { world, taught, held: of("held_out", held)?, threads })
+    }
+
+    /// Trains one policy; with `resume` goes on where the folder was left.
+    pub fn train(
+        &self,
+        root: &Path,
+        policy: &PolicyFolder,
+        parent: &Parent,
+        config: RlConfig,
+        resume: bool,
+    ) -> Result<Trained, Fail> {
+        let (seed, steps) = (config.grpo.seed, config.grpo.steps);
+        let record = RunRecord::new("grpo", seed, &config, Some(parent.clone()));
+        let mut run = RunFolder::open(root, record, resume, 1)?;
+        let budget = config.token_budget;
+        let mut stage =
+            Reinforcement::new(config, self.world.clone(), policy.clone(), self.taught.clone(), &device("cpu")?)?;
+        let bar =
+            out::progress(budget.unwrap_or(steps), root.file_name().unwrap_or_default().to_string_lossy().into_owned());
+        drive(&mut stage, &mut run, Pace { checkpoint_every: 20, until: None }, |_, report, _| match budget {
+            Some(_) => bar.set_position(report.metrics.get("generated_tokens").unwrap_or(0.0) as u64),
+            None => bar.inc(1),
+        })?;
+        bar.finish_and_clear();
+        let rewards: Vec<f64> =
+            bedside::train::report::Run::read(root)?.line("reward").into_iter().map(|p| p.1).collect();
+        let tenth = rewards.len().div_ceil(10);
+        let mean = |r: &[f64]| bedside::stats::mean(r).unwrap_or(f64::NAN);
+        let (first, last) = (mean(&rewards[..tenth]), mean(&rewards[rewards.len() - tenth..]));
+        Ok(Trained { policy: stage.policy()?, first, last })
+    }
+}
+
+/// A trained policy, and its mean reward in the first and the last tenth of its rounds.
+pub struct Trained {
+    pub policy: PolicyFolder,
+    pub first: f64,
+    pub last: f64,
+}
+
+/// A language model as a contestant.
+pub fn contestant(name: &str, policy: &PolicyFolder) -> Result<Contestant, Fail> {
+    let settings = LmSettings { rows: ROWS, ..LmSettings::default() };
+    Ok(Contestant::of_policy(name, &policy.digest()?.hex(), policy.clone(), &settings)?)
+}
+
+/// Where everyone plays the same held-out consultations, and what came of it.
+pub struct Arena {
+    course: Course,
+    writer: Option<LogWriter>,
+    rows: Vec<(String, Vec<Row>)>,
+}
+
+impl Arena {
+    pub fn new(lab: &Lab, log: Option<&Path>) -> Result<Arena, Fail> {
+        let config = lab.world.env.clone();
+        let course = Course { cases: lab.held.clone(), config, seeds: Vec::new(), threads: lab.threads };
+        let writer = match log {
+            Some(folder) => Some(Log::open(folder)?.writer(WriterPolicy::default())),
+            None => None,
+        };
+        Ok(Arena { course, writer, rows: Vec::new() })
+    }
+
+    /// Consultations of these seeds; of a name that played before they are added.
+    pub fn play(&mut self, name: &str, mut contestant: Contestant, seeds: &[Seed]) -> Result<(), Fail> {
+        let course = Course { seeds: seeds.to_vec(), ..self.course.clone() };
+        let rows = eval::play(&course, &mut contestant, name, self.writer.as_ref())?;
+        match self.rows.iter_mut().find(|(n, _)| n == name) {
+            Some((_, all)) => all.extend(rows),
+            None => self.rows.push((name.to_owned(), rows)),
+        }
+        Ok(())
+    }
+
+    pub fn scripted(&mut self, names: &[&str], seeds: &[Seed]) -> Result<(), Fail> {
+        names.iter().try_for_each(|name| self.play(name, Contestant::find(name, &LmSettings::default())?, seeds))
+    }
+
+    /// Of everyone in the order they played, against `baseline`.
+    pub fn summaries(&self, baseline: &str) -> Vec<Summary> {
+        let rows = |name: &str| self.rows.iter().find(|(n, _)| n == name).map_or(&[][..], |(_, rows)| rows.as_slice());
+        let yard = Yardsticks { random: rows(ENDS[0]), oracle: rows(ENDS[1]) };
+        let against = |name: &str| (name != baseline).then(|| (baseline, rows(baseline)));
+        self.rows.iter().map(|(n, rows)| summarise(n, n, rows, against(n), Some(yard))).collect()
+    }
+
+    pub fn close(self) -> Result<(), Fail> {
+        self.writer.map_or(Ok(()), |w| Ok(w.close().map(|_| ())?))
+    }
+}
