@@ -1,6 +1,7 @@
 //! A policy as files: weights and tokenizer as any Hugging Face folder has them, and how it plays.
 
 use bedside_env::Digest;
+use bedside_lm::models::{Form, Installed, ModelsError, Store};
 use bedside_lm::policy::LmPolicyConfig;
 use bedside_lm::tokens::TokenError;
 use bedside_lm::{ChatTemplate, LmError, Tokenizer, Weights};
@@ -25,6 +26,12 @@ pub enum FolderError {
     Token(#[from] TokenError),
     #[error(transparent)]
     Chat(#[from] bedside_lm::chat::ChatError),
+    #[error(transparent)]
+    Models(#[from] ModelsError),
+    #[error(
+        "there is no policy `{}`\nhint: a folder with config.json, tokenizer.json and *.safetensors, `embedded`, or a name that `bedside models list` shows", .0.display()
+    )]
+    Unknown(PathBuf),
     #[error("{path}: {message}\nhint: {hint}")]
     File { path: PathBuf, message: String, hint: &'static str },
 }
@@ -44,9 +51,36 @@ impl PolicyFolder {
     /// What the name of the embedded policy is wherever a folder is asked for.
     pub const EMBEDDED: &str = "embedded";
 
-    /// A folder, or the embedded policy where it is named and no folder of that name is there.
+    /// A folder; where there is none of that name the embedded policy, or a model of the cache.
     pub fn find(name: &Path) -> Result<PolicyFolder, FolderError> {
-        if name == Path::new(Self::EMBEDDED) && !name.is_dir() { Self::embedded() } else { Self::load(name) }
+        if name.is_dir() {
+            return Self::load(name);
+        }
+        if name == Path::new(Self::EMBEDDED) {
+            return Self::embedded();
+        }
+        let unknown = || FolderError::Unknown(name.to_owned());
+        let found = Store::standard().and_then(|store| store.find(name.to_str().unwrap_or_default()));
+        match found {
+            Ok(model) => Self::of_installed(&model),
+            Err(ModelsError::NotFound { .. } | ModelsError::BadName { .. } | ModelsError::NoRoot) => Err(unknown()),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// A model of the cache. One in GGUF is widened to f32.
+    pub fn of_installed(model: &Installed) -> Result<PolicyFolder, FolderError> {
+        if model.manifest.form == Form::HuggingFace {
+            return Self::load(&model.folder);
+        }
+        let (tokenizer, chat) = model.text()?;
+        let (tokenizer, chat) = (Arc::new(tokenizer), Arc::new(chat));
+        Ok(PolicyFolder {
+            weights: Weights::from_gguf(&model.weights())?,
+            tokenizer,
+            chat,
+            config: LmPolicyConfig::full(),
+        })
     }
 
     /// The policy that ships with this library: a small Llama that imitates a stochastic teacher.

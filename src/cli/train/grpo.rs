@@ -20,8 +20,8 @@ use std::process::ExitCode;
 pub struct Args {
     #[command(flatten)]
     common: Common,
-    /// Folder of the policy to begin with; `embedded` is the one that ships
-    #[arg(long, value_name = "DIR")]
+    /// The policy to begin with: a folder, `embedded`, or a name of `bedside models list`
+    #[arg(long, value_name = "DIR|NAME")]
     policy: PathBuf,
     /// m2, dapo, dr_grpo, gspo or orbit
     #[arg(long, default_value = "m2")]

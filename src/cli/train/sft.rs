@@ -3,6 +3,7 @@
 use super::{Common, Data};
 use crate::cli::fail::Fail;
 use crate::cli::source::{MOST, within};
+use bedside::lm::LmPolicyConfig;
 use bedside::train::lesson::Lesson;
 use bedside::train::policy_folder::PolicyFolder;
 use bedside::train::stage::fresh::{self, Size};
@@ -14,16 +15,19 @@ use std::process::ExitCode;
 
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  bedside train sft --new 128,4,2048 --out runs/sft\n  \
-                        bedside train sft --policy models/smollm2 --lora 16 --lr 2e-4 --epochs 1 --out runs/sft\n  \
+                        bedside train sft --policy smollm2-135m-instruct --style stream --lora 16 --lr 2e-4 --epochs 1 --out runs/sft\n  \
                         bedside train sft --new 128,4,2048 --out runs/sft --resume\n\n\
                         Consultations are played by a stochastic teacher; the best --keep of --tries on each case are imitated.\n\
                         The policy is then runs/sft/policy, a Hugging Face folder.")]
 pub struct Args {
     #[command(flatten)]
     common: Common,
-    /// Folder of the policy to begin with; `embedded` is the one that ships
-    #[arg(long, value_name = "DIR", conflicts_with = "new", required_unless_present = "new")]
+    /// The policy to begin with: a folder, `embedded`, or a name of `bedside models list`
+    #[arg(long, value_name = "DIR|NAME", conflicts_with = "new", required_unless_present = "new")]
     policy: Option<PathBuf>,
+    /// How it will play, in place of its own way: full (a protocol in words), compact, or stream (runs of tokens, short)
+    #[arg(long, requires = "policy", value_parser = ["full", "compact", "stream"])]
+    style: Option<String>,
     /// Begin with random weights and a vocabulary of its own: width,layers,vocab
     #[arg(long, value_name = "W,L,V")]
     new: Option<Size>,
@@ -53,6 +57,16 @@ struct Recorded<'a> {
     data: Data,
 }
 
+fn styled(mut policy: PolicyFolder, style: Option<&str>) -> PolicyFolder {
+    policy.config = match style {
+        Some("full") => LmPolicyConfig::full(),
+        Some("compact") => LmPolicyConfig::compact(),
+        Some(_) => LmPolicyConfig::stream(),
+        None => return policy,
+    };
+    policy
+}
+
 /// Texts that a vocabulary is learnt from: enough of them.
 const TEXTS: usize = 600;
 
@@ -71,7 +85,7 @@ pub fn run(args: Args) -> Result<ExitCode, Fail> {
         ..SftConfig::default()
     };
     let parent = match &args.policy {
-        Some(path) => Some((path, PolicyFolder::find(path)?)),
+        Some(path) => Some((path, styled(PolicyFolder::find(path)?, args.style.as_deref()))),
         None => None,
     };
     let world = common.world()?;

@@ -5,12 +5,11 @@ use bedside_agents::{Doctor, POLICIES, doctor};
 use bedside_env::seed::Seed;
 use bedside_env::{Decision, Observation, Policy, PolicyError, PrivilegedView};
 use bedside_lm::models::{Form, Installed, ModelsError, Store};
-use bedside_lm::{LmError, LmPolicy, LmPolicyConfig, Model, Rows, Sampling, Trainable, Weights};
+use bedside_lm::{LmError, LmPolicy, Model, Rows, Sampling, Trainable};
 use candle_core::{DType, Device};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// What a language model is told beside its own `bedside.json`.
 #[derive(Clone, Debug)]
@@ -91,12 +90,8 @@ impl Contestant {
         if model.manifest.form == Form::HuggingFace {
             return Contestant::of_folder(&model.folder, settings);
         }
-        let (tokenizer, chat) = model.text()?;
-        let (tokenizer, chat) = (Arc::new(tokenizer), Arc::new(chat));
-        let weights = Weights::from_gguf(&model.weights())?;
-        let policy = PolicyFolder { weights, tokenizer, chat, config: LmPolicyConfig::full() };
         let print = fingerprint(&model.folder)?;
-        Contestant::of_policy(&model.manifest.name, &print, policy, settings)
+        Contestant::of_policy(&model.manifest.name, &print, PolicyFolder::of_installed(model)?, settings)
     }
 
     /// `version` tells its weights from others of this name; both stand in logs, with how it samples, as `name@` and eight digits.
