@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 /// Numbers of an embedding.
 const WIDTH: usize = 6;
-const POSITIONS: usize = 512;
+const POSITIONS: usize = 1024;
 
 fn runtime() -> bool {
     let there = std::env::var_os(LIBRARY).is_some();
