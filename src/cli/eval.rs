@@ -73,6 +73,20 @@ pub struct Args {
     json: bool,
 }
 
+/// A folder with an ONNX model is one of the doctors where the runtime is built in.
+fn find(name: &str, settings: &LmSettings) -> Result<Contestant, Fail> {
+    #[cfg(feature = "onnx")]
+    {
+        let folder = std::path::Path::new(name);
+        if bedside_onnx::is_model(folder) {
+            let LmSettings { rows, sampling, max_new_tokens, .. } = *settings;
+            let settings = bedside_onnx::Settings { rows, sampling, max_new_tokens };
+            return Ok(Contestant::Other(Box::new(bedside_onnx::doctor(folder, settings)?), rows));
+        }
+    }
+    Ok(Contestant::find(name, settings)?)
+}
+
 /// Played in any case.
 const RANDOM: &str = "random";
 const ORACLE: &str = "oracle";
@@ -95,7 +109,7 @@ pub fn run(args: Args) -> Result<ExitCode, Fail> {
     // Nothing is played before everyone was found.
     let mut contestants = Vec::new();
     for name in &all {
-        contestants.push(Contestant::find(name, &settings)?);
+        contestants.push(find(name, &settings)?);
     }
     let source = Source { records: args.records.clone(), pool: args.pool.clone(), split: args.split.clone() };
     let mut config = config(args.max_turns, None, &[])?;

@@ -75,6 +75,9 @@ from_hinted!(
     serde_json::Error,
 );
 
+#[cfg(feature = "onnx")]
+from_hinted!(bedside_onnx::OnnxError);
+
 impl From<bedside::train::evaluate::ContestantError> for Fail {
     fn from(e: bedside::train::evaluate::ContestantError) -> Fail {
         match e {

@@ -1,5 +1,6 @@
 //! `bedside train`: the stages, one command each.
 
+mod dashboard;
 mod grpo;
 mod sft;
 
@@ -14,6 +15,7 @@ use bedside::prelude::*;
 use bedside::train::metrics::Metrics;
 use bedside::train::stage::{Lora, Pace, RunFolder, Stage, World, drive};
 use bedside::train::teaching::{Demonstration, Plan, demonstrate};
+use dashboard::Dashboard;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -157,38 +159,33 @@ impl Common {
         Ok(shown)
     }
 
-    /// Drives a stage to its end: a bar on standard error, lines on standard output.
-    fn drive(&self, stage: &mut dyn Stage, mut run: RunFolder, shown: &[&str]) -> Result<ExitCode, Fail> {
+    /// Drives a stage to its end: a dashboard on standard error, lines on standard output.
+    fn drive(&self, stage: &mut dyn Stage, mut run: RunFolder, shown: &[&'static str]) -> Result<ExitCode, Fail> {
         for damaged in &run.damaged {
             eprintln!("not used: {damaged}");
         }
         if run.resumes_after() > 0 {
             eprintln!("resumed after step {} of {}", run.resumes_after(), stage.total());
         }
-        let bar = out::progress(stage.total(), "training");
-        bar.set_position(run.resumes_after());
-        bar.reset_eta();
+        let mut dashboard = Dashboard::new(shown, stage.total(), run.resumes_after());
         let pace = Pace { checkpoint_every: self.checkpoint_every, until: None };
-        let (mut alarms, mut broken) = (0, None);
+        let mut broken = None;
         drive(stage, &mut run, pace, |stage, report, raised| {
-            bar.inc(1);
-            alarms += raised.len();
+            dashboard.step(&report.metrics, raised);
             let words: Vec<String> =
                 shown.iter().filter_map(|k| Some(format!("{k} {:.3}", report.metrics.get(k)?))).collect();
-            bar.suspend(|| {
-                raised.iter().for_each(|a| eprintln!("{a}"));
-                let every = (stage.total() / 20).max(1);
-                let line = match self.json {
+            let every = (stage.total() / 20).max(1);
+            let due = stage.done().is_multiple_of(every) || stage.done() == stage.total();
+            if self.json || due {
+                let line = dashboard.aside(|| match self.json {
                     true => out::json(&object(stage.done(), &report.metrics)),
-                    false if stage.done().is_multiple_of(every) || stage.done() == stage.total() => {
-                        out::line(format!("step {:>5}  {}", stage.done(), words.join("  ")))
-                    }
-                    false => Ok(()),
-                };
+                    false => out::line(format!("step {:>5}  {}", stage.done(), words.join("  "))),
+                });
                 broken = broken.take().or(line.err());
-            });
+            }
         })?;
-        bar.finish_and_clear();
+        let alarms = dashboard.alarms();
+        drop(dashboard);
         if let Some(e) = broken {
             return Err(e);
         }

@@ -1,7 +1,7 @@
 //! The model, its optimiser, and one step: forward, loss on the host, backward, clip, AdamW.
 
 use crate::adamw::{AdamW, BadGradient, Clip};
-use crate::grpo::importance::gap;
+use crate::grpo::importance::{self, gap};
 use crate::grpo::sequence::SequenceError;
 use crate::grpo::{GrpoConfig, Over, Sequence, Tally, loss};
 use crate::lesson::{Batch, Lesson, pack};
@@ -206,7 +206,15 @@ impl Learner {
         out.set("learning_rate", lr);
         out.set("entropy", (tokens > 0).then(|| entropy / tokens as f64));
         out.extend(tally.metrics(config));
-        monitors::sampling(&mut out, gap(&seen), None);
+        // Only where something is corrected are there weights to speak of.
+        let weights = config.importance.mode.and_then(|_| {
+            let of = |s: &Sequence| {
+                let all = importance::weights(&config.importance, s);
+                s.active_tokens().map(|t| all[t]).collect::<Vec<_>>()
+            };
+            importance::weight_stats(&seen.iter().flat_map(of).collect::<Vec<_>>())
+        });
+        monitors::sampling(&mut out, gap(&seen), weights);
         Ok(out)
     }
 

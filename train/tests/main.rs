@@ -4,5 +4,6 @@ mod credit;
 mod differential;
 mod golden;
 mod groups;
+mod rounds;
 mod stages;
 mod tensorboard;

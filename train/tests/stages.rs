@@ -28,7 +28,7 @@ use std::sync::{Arc, OnceLock};
 
 /// A judge to whom every reply of the policy is a little better or worse than another; a random model's are all alike to a sound one.
 /// `None` fails on everything.
-struct Picky(Option<usize>);
+pub struct Picky(pub Option<usize>);
 
 impl Scorer for Picky {
     fn id(&self) -> String {
@@ -51,14 +51,14 @@ impl Scorer for Picky {
     }
 }
 
-struct Scene {
-    world: World,
-    shown: Vec<Demonstration>,
-    policy: PolicyFolder,
+pub struct Scene {
+    pub world: World,
+    pub shown: Vec<Demonstration>,
+    pub policy: PolicyFolder,
 }
 
 /// A few patients, a teacher's consultations with them, and a policy of some thousand parameters.
-fn scene() -> &'static Scene {
+pub fn scene() -> &'static Scene {
     static SCENE: OnceLock<Scene> = OnceLock::new();
     SCENE.get_or_init(|| {
         let generator = Generator::new(KnowledgeBase::builtin(), Population::default());
@@ -76,13 +76,13 @@ fn scene() -> &'static Scene {
     })
 }
 
-fn taught() -> Vec<(usize, EpisodeLog)> {
+pub fn taught() -> Vec<(usize, EpisodeLog)> {
     scene().shown.iter().map(|d| (d.case, d.log.clone())).collect()
 }
 
-const FRAGMENTS: StartFrom = StartFrom::Fragment { turns: 1, logged: Logged::Teacher };
+pub const FRAGMENTS: StartFrom = StartFrom::Fragment { turns: 1, logged: Logged::Teacher };
 
-fn config(start: StartFrom, lr: f64) -> RlConfig {
+pub fn config(start: StartFrom, lr: f64) -> RlConfig {
     let mut grpo = GrpoConfig {
         group_size: 4,
         groups_per_step: 2,
@@ -96,7 +96,7 @@ fn config(start: StartFrom, lr: f64) -> RlConfig {
     RlConfig::new(grpo, start)
 }
 
-fn reinforcement(config: RlConfig) -> Reinforcement {
+pub fn reinforcement(config: RlConfig) -> Reinforcement {
     let Scene { world, policy, .. } = scene();
     Reinforcement::new(config, world.clone(), policy.clone(), taught(), &Device::Cpu).expect("begins")
 }
@@ -126,7 +126,7 @@ fn driven<S: Stage>(
     bits(learner(&stage)).expect("parameters")
 }
 
-fn interrupted_is_whole<S: Stage>(stage: impl Fn() -> S, learner: fn(&S) -> &Learner) {
+pub fn interrupted_is_whole<S: Stage>(stage: impl Fn() -> S, learner: fn(&S) -> &Learner) {
     let [whole, cut] = [0, 1].map(|_| tempfile::tempdir().expect("a folder"));
     let at_once = driven(whole.path(), stage(), learner, None, 100);
     // Dropped after step 3, of which checkpoints of every second step hold two; and resumed.
@@ -218,7 +218,7 @@ fn a_run_folder_has_one_process_at_a_time_and_the_lock_goes_with_it() {
     open().expect("the lock went with its process");
 }
 
-fn rounds(mut stage: Reinforcement, n: usize) -> Vec<u32> {
+pub fn rounds(mut stage: Reinforcement, n: usize) -> Vec<u32> {
     (0..n).for_each(|_| drop(stage.step().expect("a round")));
     bits(stage.learner()).expect("parameters")
 }

@@ -157,6 +157,11 @@ impl<D: Decode> LmPolicy<D> {
         &self.config
     }
 
+    /// Draws otherwise from now on.
+    pub fn set_sampling(&mut self, sampling: Sampling) {
+        self.config.sampling = sampling;
+    }
+
     /// The model, for a trainer that gives it new weights.
     pub fn model_mut(&mut self) -> &mut D {
         &mut self.model

@@ -28,6 +28,7 @@ mod scene;
 mod words;
 
 pub use card::Partial;
+pub use scene::HEARD;
 
 /// Makes the rubric of a case and scores a consultation by it. Pure: the same events give the same card.
 pub trait Scorer: Send + Sync {

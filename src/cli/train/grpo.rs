@@ -3,7 +3,7 @@
 use super::{Common, Data};
 use crate::cli::fail::Fail;
 use crate::cli::source::{MOST, MOST_TURNS, within};
-use bedside::train::grpo::TurnCredit;
+use bedside::train::grpo::{ImportanceMode, TurnCredit};
 use bedside::train::policy_folder::PolicyFolder;
 use bedside::train::stage::starts::{Logged, StartFrom};
 use bedside::train::stage::{Parent, Reinforcement, RlConfig, RunFolder, RunRecord, device, recipe};
@@ -68,6 +68,9 @@ pub struct Args {
     /// Replies under way at once
     #[arg(long, default_value_t = 128, value_parser = within::<usize>(1, 65_536))]
     rows: usize,
+    /// Play the next round while this one is learnt from: by weights one step old, which importance weights correct
+    #[arg(long)]
+    overlap: bool,
     /// Deals each group's scores out at random, by this seed: a control
     #[arg(long, value_name = "SEED")]
     shuffle_rewards: Option<u64>,
@@ -92,6 +95,9 @@ impl Args {
             "counterfactual" => TurnCredit::counterfactual(weight),
             _ => TurnCredit { weight, ..grpo.turn_credit },
         };
+        if self.overlap {
+            grpo.importance.mode = grpo.importance.mode.or(Some(ImportanceMode::TokenTruncate));
+        }
         let turns = self.fragment_turns;
         let logged = match self.logged.as_str() {
             "policy" => Logged::Policy { consultations: self.logged_consultations, every: self.logged_every },
@@ -105,6 +111,7 @@ impl Args {
             shuffle_rewards: self.shuffle_rewards,
             token_budget: self.tokens,
             held_every: self.common.held_every,
+            overlap: self.overlap,
             ..RlConfig::new(recipe::set(&grpo, &self.set)?, start)
         })
     }
@@ -115,9 +122,6 @@ pub fn run(args: Args) -> Result<ExitCode, Fail> {
     let device = device(&common.device)?;
     let policy = PolicyFolder::find(&args.policy)?;
     let config = args.config(policy.config.max_new_tokens)?;
-    if config.grpo.restart.is_some() {
-        eprintln!("note: a staged restart is a run of its own: begin it with --policy and --set temperature=...");
-    }
     let world = common.world()?;
     let parent = Parent { path: args.policy.clone(), digest: policy.digest()? };
     let recorded = Recorded { rl: &config, data: common.data(&world) };
@@ -134,5 +138,6 @@ pub fn run(args: Args) -> Result<ExitCode, Fail> {
         let dropped: Vec<String> = pool.sifted.dropped.iter().map(|(why, n)| format!("{} {n}", why.word())).collect();
         eprintln!("{} of {} fragments kept; dropped: {}", pool.sifted.kept, pool.sifted.seen, dropped.join(", "));
     }
-    common.drive(&mut stage, run, &["reward", "held/score", "frac_reward_zero_std", "entropy", "grad_norm"])
+    let shown = ["reward", "held/score", "frac_reward_zero_std", "entropy", "clip_ratio/region_mean", "grad_norm"];
+    common.drive(&mut stage, run, &shown)
 }

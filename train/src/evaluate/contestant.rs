@@ -53,6 +53,8 @@ pub enum Contestant {
     Scripted(String),
     /// A language model, ready to decide.
     Model(Box<LmPolicy<Rows>>),
+    /// Anyone else who plays fair, such as a model of another runtime; how many consultations at once.
+    Other(Box<dyn Policy>, usize),
 }
 
 impl Contestant {
@@ -116,6 +118,7 @@ impl Contestant {
         match self {
             Contestant::Scripted(name) => name.clone(),
             Contestant::Model(policy) => policy.name(),
+            Contestant::Other(policy, _) => policy.name(),
         }
     }
 }
@@ -151,7 +154,7 @@ fn fingerprint(folder: &Path) -> Result<String, ContestantError> {
 /// One that decides, on one thread.
 pub(super) enum Seat<'a> {
     Scripted(Doctor),
-    Model(&'a mut LmPolicy<Rows>),
+    Fair(&'a mut dyn Policy),
 }
 
 /// A consultation that waits for its doctor.
@@ -169,7 +172,7 @@ impl Seat<'_> {
             Seat::Scripted(Doctor::Privileged(p)) => {
                 p.act(&waiting.iter().map(|w| (w.observation, w.truth, w.seed)).collect::<Vec<_>>())
             }
-            Seat::Model(p) => p.act(&fair()),
+            Seat::Fair(p) => p.act(&fair()),
         }
     }
 }

@@ -4,8 +4,9 @@ use super::contestant::{Contestant, Seat, Waiting};
 use super::{EvaluateError, Row};
 use bedside_env::seed::{Draw, Purpose, Seed};
 use bedside_env::units::Case;
-use bedside_env::{Env, EnvConfig, Gym, Observation, PrivilegedView, ResetOptions, TokenTrace};
+use bedside_env::{Env, EnvConfig, Gym, Observation, Policy, PrivilegedView, ResetOptions, TokenTrace};
 use bedside_lm::generate::Decode;
+use bedside_lm::{LmPolicy, Rows};
 use bedside_replays::Recording;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -50,28 +51,35 @@ type Result<T> = std::result::Result<T, EvaluateError>;
 const WIDTH: usize = 16;
 
 /// Plays every case with every seed. `each` gets the consultations in the order cases x seeds, whatever finished first.
-pub fn compete(course: &Course, contestant: &mut Contestant, mut each: impl FnMut(Played)) -> Result<()> {
+pub fn compete(course: &Course, contestant: &mut Contestant, each: impl FnMut(Played)) -> Result<()> {
     let name = contestant.id();
+    match contestant {
+        Contestant::Scripted(scripted) => {
+            let unknown = |_| super::ContestantError::Unknown { name: name.clone() };
+            let seat = |_| Ok((Seat::Scripted(bedside_agents::doctor(scripted).map_err(unknown)?), WIDTH));
+            let threads = 0..course.threads.clamp(1, course.len().max(1));
+            seated(course, &name, threads.map(seat).collect::<Result<_>>()?, each)
+        }
+        Contestant::Model(policy) => compete_with(course, policy, each),
+        Contestant::Other(policy, width) => seated(course, &name, vec![(Seat::Fair(policy.as_mut()), *width)], each),
+    }
+}
+
+/// [`compete`] for a policy that is at hand, as during training.
+pub fn compete_with(course: &Course, policy: &mut LmPolicy<Rows>, each: impl FnMut(Played)) -> Result<()> {
+    let (name, width) = (policy.name(), policy.model_mut().rows());
+    seated(course, &name, vec![(Seat::Fair(policy), width)], each)
+}
+
+/// Each seat on a thread of its own, with as many consultations under way as it is wide.
+fn seated(course: &Course, name: &str, seats: Vec<(Seat<'_>, usize)>, mut each: impl FnMut(Played)) -> Result<()> {
     let next = AtomicUsize::new(0);
     let (send, receive) = sync_channel(256);
     let mut failure = None;
     std::thread::scope(|scope| {
-        let (course, name, next) = (&*course, &*name, &next);
-        match contestant {
-            Contestant::Scripted(scripted) => {
-                for _ in 0..course.threads.clamp(1, course.len().max(1)) {
-                    let (send, scripted) = (send.clone(), scripted.clone());
-                    scope.spawn(move || match bedside_agents::doctor(&scripted) {
-                        Ok(doctor) => work(course, name, Seat::Scripted(doctor), WIDTH, next, &send),
-                        Err(_) => refuse(&send, super::ContestantError::Unknown { name: scripted }.into()),
-                    });
-                }
-            }
-            Contestant::Model(policy) => {
-                let send = send.clone();
-                let width = policy.model_mut().rows();
-                scope.spawn(move || work(course, name, Seat::Model(policy), width, next, &send));
-            }
+        for (seat, width) in seats {
+            let (send, next) = (send.clone(), &next);
+            scope.spawn(move || work(course, name, seat, width, next, &send));
         }
         drop(send);
         let mut early = BTreeMap::new();

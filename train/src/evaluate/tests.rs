@@ -1,6 +1,8 @@
 use super::*;
 use crate::policy_folder::PolicyFolder;
 use bedside_env::EnvConfig;
+use bedside_env::seed::Seed;
+use bedside_env::units::Case;
 use bedside_lm::testing::{lively, tiny};
 use bedside_lm::tokens::train_bpe;
 use bedside_lm::{ChatTemplate, LmConfig, LmPolicyConfig};
@@ -8,6 +10,7 @@ use bedside_records::kb::{Generator, KnowledgeBase, Pool, Population};
 use bedside_replays::replay::{Mode, Outcome as Replay, ReplayConfig, replay_all};
 use bedside_replays::{Log, WriterPolicy};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 fn course(cases: usize, seeds: u64, threads: usize) -> Course {
     let generator = Generator::new(KnowledgeBase::builtin(), Population { pool: Pool::All, ..Population::default() });

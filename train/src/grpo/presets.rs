@@ -144,7 +144,7 @@ impl GrpoConfig {
             length_bonus: None,
             overlong: Some(Overlong { buffer: 5120, penalty: 1.0 }),
             dynamic_sampling: Some(DynamicSampling::default()),
-            restart: Some(Restart { gamma: 1.10, max_temperature: 1.20 }),
+            restart: Some(Restart::default()),
             optimizer: AdamW { weight_decay: 0.1, ..AdamW::default() },
             schedule: Schedule { lr: 1e-6, warmup: 10, total: 0, decay: Decay::Constant, floor: 0.0 },
             ..GrpoConfig::m2()
@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn a_restart_is_hotter_up_to_its_ceiling() {
-        let r = Restart { gamma: 1.10, max_temperature: 1.20 };
+        let r = Restart::default();
         let second = r.next(1.0);
         assert!((second - 1.10).abs() < 1e-12);
         assert_eq!((r.next(second), r.next(1.2)), (1.2, 1.2));

@@ -34,6 +34,13 @@ pub struct AlarmConfig {
     pub ess: f64,
     /// Leaks, contradictions and inventions of the simulator, an episode.
     pub simulator_faults: f64,
+    /// Least share of the patient's replies that hold to the record, and that keep what was not asked.
+    pub simulator_facts: f64,
+    pub simulator_privacy: f64,
+    /// Least lead over the best scripted reward hack, on held-out cases.
+    pub probe_margin: f64,
+    /// Share of consultations concluded at once, and of turns with another hack's habit.
+    pub habit: f64,
 }
 
 impl Default for AlarmConfig {
@@ -52,6 +59,10 @@ impl Default for AlarmConfig {
             repetition: 0.5,
             ess: 0.3,
             simulator_faults: 0.1,
+            simulator_facts: 0.95,
+            simulator_privacy: 0.95,
+            probe_margin: 0.0,
+            habit: 0.25,
         }
     }
 }
@@ -73,6 +84,36 @@ impl fmt::Display for Alarm {
         write!(f, "step {step}: {name} is {value:.4}, threshold {threshold:.4}\nhint: {next}")
     }
 }
+
+/// Habits of reward hacks: what the alarm says, the metric, and what to do.
+const HABITS: [(&str, &str, &str); 6] = [
+    (
+        "share concluded at once",
+        "habits/at_once",
+        "the rubric pays guesses: price stopping early, or start from fragments",
+    ),
+    (
+        "share of turns that ask or order everything",
+        "habits/shotgun",
+        "the rubric pays breadth: price orders nobody needs",
+    ),
+    (
+        "share of turns that repeat",
+        "habits/repeated",
+        "read some consultations; a repeated question should cost something",
+    ),
+    (
+        "share of turns that string words together",
+        "habits/keywords",
+        "the judge reads words, not sentences: look at its evidence",
+    ),
+    ("share of turns that do nothing", "habits/idle", "manners are paid without work: see the reward by axis"),
+    (
+        "share of turns that address the simulator",
+        "habits/injection",
+        "the patient's role pays when broken: read the leak audit",
+    ),
+];
 
 /// Fewest past steps a median is taken of.
 const MIN_HISTORY: usize = 5;
@@ -167,10 +208,43 @@ impl Alarms {
             c.simulator_faults,
             "the policy may be paid for leaks: read the leak audit of this step before going on",
         );
-        if let Some(value) = metrics.get("sampling/ess").filter(|v| *v < c.ess) {
-            let next = "the sampler is too far behind: less overlap, fewer iterations, lower learning rate";
-            out.push(Alarm { step, name: "effective sample share", value, threshold: c.ess, next });
+        above(
+            "staged restart",
+            "restart/now",
+            0.5,
+            "sampling goes on hotter from the step restart/from_step names; if it changes nothing, change the cases",
+        );
+        for (name, metric, next) in HABITS {
+            above(name, metric, c.habit, next);
         }
+        let mut below = |name: &'static str, metric: &str, threshold: f64, next: &'static str| {
+            let value = metrics.get(metric).filter(|v| *v < threshold);
+            out.extend(value.map(|value| Alarm { step, name, value, threshold, next }));
+        };
+        below(
+            "effective sample share",
+            "sampling/ess",
+            c.ess,
+            "the sampler is too far behind: less overlap, fewer iterations, lower learning rate",
+        );
+        below(
+            "patient's replies true to the record",
+            "simulator/fact_score",
+            c.simulator_facts,
+            "the patient makes things up: read some replies, switch the Factual Unit on",
+        );
+        below(
+            "patient's replies that keep what was not asked",
+            "simulator/kept_score",
+            c.simulator_privacy,
+            "the patient tells what nobody asked: the policy may be paid for leaks; switch the Factual Unit on",
+        );
+        below(
+            "lead over the best reward hack",
+            "probes/margin",
+            c.probe_margin,
+            "a script that does no work scores as well: read its consultations, and what the rubric pays them for",
+        );
         out.extend(self.entropy_collapse(step, metrics.get("entropy")));
         out.extend(self.norm_jump(step, metrics.get("grad_norm")));
         if metrics.iter().any(|(name, value)| name == "loss" && value.is_none()) {
@@ -230,6 +304,12 @@ mod tests {
             ("completions/repetition_mean", 0.51),
             ("simulator/faults_per_episode", 0.11),
             ("sampling/ess", 0.29),
+            ("simulator/fact_score", 0.94),
+            ("simulator/kept_score", 0.94),
+            ("probes/margin", -0.01),
+            ("restart/now", 1.0),
+            ("habits/at_once", 0.26),
+            ("habits/injection", 0.26),
             ("loss", f64::NAN),
         ];
         for one in bad {

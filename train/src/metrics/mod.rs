@@ -1,12 +1,14 @@
-//! What a run writes down about itself: [`monitors`] measure a step, [`alarms`] say what is wrong with it and what to do,
+//! What a run writes down about itself: [`monitors`] measure a step, [`habits`] whether the policy plays tricks, [`alarms`] say what is wrong with it and what to do,
 //! [`jsonl`] and [`tensorboard`] keep it.
 
 pub mod alarms;
+pub mod habits;
 pub mod jsonl;
 pub mod monitors;
 pub mod tensorboard;
 
 pub use alarms::{Alarm, AlarmConfig, Alarms};
+pub use habits::Habits;
 pub use jsonl::JsonlWriter;
 pub use monitors::{Episode, measure};
 pub use tensorboard::EventWriter;

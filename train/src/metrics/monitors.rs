@@ -48,6 +48,7 @@ pub fn measure(episodes: &[Episode], groups: &[GroupStats]) -> Metrics {
     let lengths: Vec<f64> = episodes.iter().map(|e| e.tokens.len() as f64).collect();
     let ended = episodes.iter().filter(|e| !e.truncated).map(|e| e.tokens.len() as f64);
     spread(&mut out, "completions/", "_length", &lengths);
+    out.set("completions/tokens", lengths.iter().sum::<f64>());
     spread(&mut out, "completions/", "_terminated_length", &ended.collect::<Vec<_>>());
     out.set("completions/clipped_ratio", share(episodes.iter().filter(|e| e.truncated).count(), episodes.len()));
     let repeated: Vec<f64> = episodes.iter().map(|e| repetition(&e.tokens, NGRAM)).collect();

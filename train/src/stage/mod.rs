@@ -3,12 +3,15 @@
 //!
 //! Read in this order: [`fresh`] a policy that knows nothing, [`imitation`] demonstrations to imitate, [`recipe`] how a published
 //! recipe is fitted to a policy, [`starts`] where groups start, [`turn_rewards`] what single turns earn, [`reinforcement`] the rounds
-//! of GRPO, [`state`] what a checkpoint holds, [`run_folder`] what a run leaves on the disk.
+//! of GRPO (its `actor` plays, its `look` watches the held-out cases, its `restart` goes back and on hotter), [`state`] what a checkpoint holds, [`run_folder`] what a run leaves on the disk.
 
+mod actor;
 pub mod fresh;
 pub mod imitation;
+mod look;
 pub mod recipe;
 pub mod reinforcement;
+mod restart;
 pub mod run_folder;
 pub mod starts;
 pub mod state;

@@ -1,21 +1,27 @@
 //! Rounds of GRPO: start, play, pay, learn, measure.
+//!
+//! The [`super::actor`] plays on a thread of its own. Without overlap the learner waits for it, and every round is played by the policy
+//! it teaches. With overlap the next round is played while this one is learnt from, by the weights that this one began with: always
+//! one step old, which the recipe's importance weights correct.
 
-use super::starts::{Logged, Pool, StartFrom, session};
-use super::state::{Lora, State, trainable};
+use super::actor::{Actor, Awaited, Batch, Handle, Place};
+use super::restart::Heats;
+use super::starts::{Logged, Pool, StartFrom};
+use super::state::{Lora, State, Values, trainable};
 use super::turn_rewards::turn_rewards;
 use super::{Report, Stage, StageError};
-use crate::evaluate::evaluate;
-use crate::grpo::{CertifiedGroup, Filling, GrpoConfig};
+use crate::grpo::advantage::mean_std;
+use crate::grpo::{CertifiedGroup, GrpoConfig};
 use crate::learner::{LearnError, Learner};
 use crate::metrics::{Metrics, monitors};
 use crate::policy_folder::PolicyFolder;
 use crate::reward::{Paid, pay, pay_as};
-use crate::rollout::{Played, Rollouts, Start};
+use crate::rollout::{Played, Start};
 use bedside_env::seed::{Draw, Purpose, Seed};
+use bedside_env::simulator_metrics::{self, Conduct};
 use bedside_env::units::Case;
 use bedside_env::{EnvConfig, EpisodeLog};
-use bedside_lm::policy::LmPolicyConfig;
-use bedside_lm::{LmPolicy, Model, Rows, Sampling};
+use bedside_lm::Model;
 use candle_core::{DType, Device};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -39,6 +45,9 @@ pub struct RlConfig {
     pub token_budget: Option<u64>,
     /// Rounds between looks at the held-out cases; 0 never looks.
     pub held_every: u64,
+    /// Plays the next round while this one is learnt from: every round but the first is played by weights one step old. Needs
+    /// `grpo.importance.mode`.
+    pub overlap: bool,
 }
 
 impl RlConfig {
@@ -52,6 +61,7 @@ impl RlConfig {
             shuffle_rewards: None,
             token_budget: None,
             held_every: 0,
+            overlap: false,
         }
     }
 }
@@ -71,19 +81,31 @@ pub struct Reinforcement {
     world: World,
     folder: PolicyFolder,
     learner: Learner,
-    sampler: LmPolicy<Rows>,
-    rollouts: Rollouts,
-    pool: Option<Pool>,
+    actor: Handle,
+    /// Whether the actor plays with the learner's weights and temperature, or older ones.
+    given: bool,
+    /// Where the round after the last one begins.
+    place: Place,
+    /// The next round, where it is being played already.
+    ahead: Option<Ahead>,
+    heats: Option<Heats>,
     done: u64,
-    /// Starts drawn so far. A rollout's own seed is a function of it.
-    drawn: u64,
-    /// Tokens generated so far, those of groups that were not learnt from included.
-    generated: u64,
+}
+
+/// A round that is being played while the one before it is learnt from.
+struct Ahead {
+    batch: Awaited<Result<Batch, StageError>>,
+    /// The parameters it is played with.
+    values: Values,
 }
 
 const POOL: &str = "fragments.json";
-/// Held-out consultations: the same in every look.
-const HELD: Seed = Seed(1);
+const AHEAD: &str = "ahead.safetensors";
+
+/// The seed of one of a run's streams of draws.
+pub(super) fn stream(config: &RlConfig, what: &[u8]) -> Seed {
+    Seed(Draw::new(Seed(config.grpo.seed), what, 0, Purpose::Policy).next_u64())
+}
 
 impl Reinforcement {
     /// `taught` are a teacher's consultations by case, for fragments of them.
@@ -100,26 +122,25 @@ impl Reinforcement {
             let message = "a KL term needs the policy as it was, and training every parameter does not keep it";
             return Err(StageError::new(message, "train low-rank corrections, or set beta=0"));
         }
+        if config.overlap && grpo.importance.mode.is_none() {
+            let message = "with overlap the sampler is a step behind the trainer, and nothing corrects it";
+            return Err(StageError::new(message, "set importance.mode=token_truncate, or do without overlap"));
+        }
         if world.cases.is_empty() {
             return Err(StageError::new("there are no cases", "give at least one"));
         }
         let pool = match config.start {
-            StartFrom::Fragment { turns, logged: Logged::Teacher } => Some(Pool::new(taught, turns)?),
+            StartFrom::Fragment { turns, logged: Logged::Teacher } => Some(Arc::new(Pool::new(taught, turns)?)),
             _ => None,
         };
+        let place = Place { pool, ..Place::default() };
         let model = Model::new(&folder.weights, trainable(config.lora), DType::F32, device, grpo.seed)?;
-        let play = LmPolicyConfig {
-            sampling: Sampling { temperature: grpo.temperature as f32, top_k: grpo.top_k, top_p: grpo.top_p as f32 },
-            max_new_tokens: grpo.max_completion,
-            ..folder.config.clone()
-        };
-        let rows = config.rows.clamp(1, grpo.group_size * grpo.groups_per_step);
-        let rows = Rows::new(model.decoder()?, rows, grpo.max_completion)?;
-        let sampler = LmPolicy::new("policy", rows, folder.tokenizer.clone(), folder.chat.clone(), play)?;
+        let actor = Actor::new(&config, &world, &folder, model.decoder()?, place.clone())?;
         let mut learner = Learner::new(model, grpo.optimizer, grpo.clip_norm);
         learner.batch_tokens = config.batch_tokens;
-        let rollouts = Rollouts::new(world.cases.clone(), world.env.clone());
-        Ok(Reinforcement { config, world, folder, learner, sampler, rollouts, pool, done: 0, drawn: 0, generated: 0 })
+        let heats = grpo.restart.map(|rule| Heats::new(rule, grpo.temperature));
+        let (actor, given, ahead) = (Handle::start(actor), true, None);
+        Ok(Reinforcement { config, world, folder, learner, actor, given, place, ahead, heats, done: 0 })
     }
 
     pub fn learner(&self) -> &Learner {
@@ -128,72 +149,31 @@ impl Reinforcement {
 
     /// The fragments groups start from, where they do.
     pub fn pool(&self) -> Option<&Pool> {
-        self.pool.as_ref()
+        self.place.pool.as_deref()
     }
 
-    fn seed(&self, what: &[u8]) -> Seed {
-        Seed(Draw::new(Seed(self.config.grpo.seed), what, 0, Purpose::Policy).next_u64())
+    fn temperature(&self) -> f64 {
+        self.heats.as_ref().map_or(self.config.grpo.temperature, |h| h.temperature)
     }
 
-    /// Plays the policy's own consultations again, where fragments are cut from them and it is time.
-    fn log_own(&mut self) -> Result<(), StageError> {
-        let StartFrom::Fragment { turns, logged: Logged::Policy { consultations, every } } = self.config.start else {
-            return Ok(());
-        };
-        if self.pool.is_some() && !self.done.is_multiple_of(every.max(1)) {
-            return Ok(());
+    /// Gives the actor the weights as they are now. It takes them when it has done what it was asked before.
+    fn give(&mut self) -> Result<(), StageError> {
+        if !self.given {
+            let (decoder, temperature) = (self.learner.model.decoder()?, self.temperature());
+            self.actor.ask(move |actor| actor.take(decoder, temperature)).get()??;
+            self.given = true;
         }
-        let seed = self.seed(b"own cases");
-        let first = self.done * consultations as u64;
-        let starts: Vec<Start> =
-            (0..consultations as u64).map(|i| session(self.world.cases.len(), seed, first + i)).collect();
-        let members = self.seed(b"own");
-        let played = self.rollouts.play(&mut self.sampler, &starts, 1, members, self.done)?;
-        let logs = starts.iter().zip(played).flat_map(|(s, g)| {
-            let case = s.case();
-            g.into_members().into_iter().map(move |p| (case, p.log))
-        });
-        self.pool = Some(Pool::new(logs.collect(), turns)?);
         Ok(())
     }
 
-    /// One rollout batch of whole groups.
-    fn play(&mut self) -> Result<(Vec<Start>, Vec<CertifiedGroup<Played>>), StageError> {
-        let (seed, n) = (self.seed(b"starts"), self.config.grpo.groups_per_step as u64);
-        let start = |index| match &self.pool {
-            Some(pool) => pool.start(seed, index),
-            None => session(self.world.cases.len(), seed, index),
-        };
-        let starts: Vec<Start> = (self.drawn..self.drawn + n).map(start).collect();
-        let (members, seed) = (self.config.grpo.group_size, self.seed(b"members"));
-        let groups = self.rollouts.play(&mut self.sampler, &starts, members, seed, self.drawn)?;
-        self.drawn += n;
-        let turns = groups.iter().flat_map(CertifiedGroup::members).flat_map(|p| &p.turns);
-        self.generated += turns.map(|t| t.trace.ids.len() as u64).sum::<u64>();
-        Ok((starts, groups))
+    /// Asks for a round, to be played with the weights as they are now.
+    fn ask(&mut self, round: u64) -> Result<Awaited<Result<Batch, StageError>>, StageError> {
+        self.give()?;
+        Ok(self.actor.ask(move |actor| actor.play(round)))
     }
 
-    /// The groups of a step: one rollout batch, or with dynamic sampling as many as it takes.
-    fn gather(&mut self, metrics: &mut Metrics) -> Result<(Vec<Start>, Vec<CertifiedGroup<Played>>), StageError> {
-        let Some(rule) = self.config.grpo.dynamic_sampling else { return self.play() };
-        let mut filling = Filling::new(rule, self.config.grpo.groups_per_step);
-        let mut batches = 0.0;
-        let kept = loop {
-            let (starts, groups) = self.play()?;
-            batches += 1.0;
-            let stats = pay(&self.config.grpo, &groups, None).groups;
-            let full = filling.offer(stats.into_iter().zip(starts.into_iter().zip(groups)));
-            metrics.set("dynamic/flat_share", filling.flat_share());
-            match full {
-                Ok(Some(full)) => break full,
-                Ok(None) => {}
-                // A small step is better than none; the share of flat groups tells, and raises its alarm.
-                Err(_) => break std::mem::replace(&mut filling, Filling::new(rule, 0)).into_kept(),
-            }
-        };
-        metrics.set("dynamic/batches", batches);
-        metrics.set("dynamic/groups", kept.len() as f64);
-        Ok(kept.into_iter().unzip())
+    fn looks(&self) -> bool {
+        self.config.held_every > 0 && !self.world.held.is_empty()
     }
 
     fn pay(&self, starts: &[Start], groups: &[CertifiedGroup<Played>]) -> Result<Paid, StageError> {
@@ -203,6 +183,39 @@ impl Reinforcement {
         let turns = (grpo.turn_credit.weight > 0.0).then(by_turn).transpose()?;
         let Some(control) = self.config.shuffle_rewards else { return Ok(pay(grpo, groups, turns.as_ref())) };
         Ok(pay_as(grpo, groups, turns.as_ref(), |g, scores| dealt_out(scores, Seed(control), self.done, g)))
+    }
+
+    /// One update, by the rate of the round.
+    fn learn(&mut self, paid: &Paid, metrics: &mut Metrics) -> Result<(), StageError> {
+        let grpo = GrpoConfig { temperature: self.temperature(), ..self.config.grpo.clone() };
+        match self.learner.reinforce(&grpo, &paid.lessons, grpo.schedule.at(self.done + 1)) {
+            Ok(learnt) => {
+                metrics.set_all(&learnt);
+                metrics.set("update/skipped", 0.0);
+                self.given = false;
+            }
+            // Nothing was scored, or all of it is masked: the round is lost and said to be, the policy stays.
+            Err(LearnError::Nothing) => metrics.set("update/skipped", 1.0),
+            Err(e) => return Err(e.into()),
+        }
+        Ok(())
+    }
+
+    /// Where the recipe restarts and it is time: goes back to the best parameters, and on from there hotter.
+    fn restart(&mut self, metrics: &mut Metrics) -> Result<(), StageError> {
+        let looks = self.looks();
+        let Some(heats) = &mut self.heats else { return Ok(()) };
+        heats.saw(self.done, metrics, looks, || State::of_learner(self.done, &self.learner))?;
+        let from = heats.restart();
+        heats.report(metrics, from.as_ref().map(|(step, _)| *step));
+        let Some((_, state)) = from else { return Ok(()) };
+        state.into_learner(&mut self.learner)?;
+        self.given = false;
+        // What was played ahead belongs to the stage that has ended.
+        if let Some(ahead) = self.ahead.take() {
+            self.place = ahead.batch.get()??.after;
+        }
+        Ok(())
     }
 }
 
@@ -216,7 +229,7 @@ pub fn dealt_out<T>(mut scores: Vec<T>, control: Seed, round: u64, group: usize)
 
 impl Stage for Reinforcement {
     fn total(&self) -> u64 {
-        let spent = self.config.token_budget.is_some_and(|budget| self.generated >= budget);
+        let spent = self.config.token_budget.is_some_and(|budget| self.place.generated >= budget);
         if spent { self.done } else { self.config.grpo.steps }
     }
 
@@ -227,65 +240,83 @@ impl Stage for Reinforcement {
     fn step(&mut self) -> Result<Report, StageError> {
         let begin = Instant::now();
         let mut report = Report::default();
-        self.log_own()?;
-        let (starts, groups) = self.gather(&mut report.metrics)?;
-        report.seconds.set("play", begin.elapsed().as_secs_f64());
+        let awaited = match self.ahead.take() {
+            Some(ahead) => ahead.batch,
+            None => self.ask(self.done)?,
+        };
+        let Batch { starts, groups, metrics, seconds, after } = awaited.get()??;
+        self.place = after;
+        if self.config.overlap && self.done + 1 < self.total() {
+            let batch = self.ask(self.done + 1)?;
+            self.ahead = Some(Ahead { batch, values: Values::of(&self.learner)? });
+        }
+        report.metrics.set_all(&metrics);
+        report.seconds.set("play", seconds);
+        report.seconds.set("wait", begin.elapsed().as_secs_f64());
 
         let begin = Instant::now();
         let paid = self.pay(&starts, &groups)?;
         report.metrics.set_all(&monitors::measure(&paid.episodes, &paid.groups));
+        report.metrics.set_all(&patients(&self.world, &starts, &groups));
         report.seconds.set("pay", begin.elapsed().as_secs_f64());
 
         let begin = Instant::now();
-        let learnt =
-            self.learner.reinforce(&self.config.grpo, &paid.lessons, self.config.grpo.schedule.at(self.done + 1));
-        match learnt {
-            Ok(metrics) => {
-                report.metrics.set_all(&metrics);
-                self.sampler.model_mut().replace(self.learner.model.decoder()?)?;
-                report.metrics.set("update/skipped", 0.0);
-            }
-            // Nothing was scored, or all of it is masked: the round is lost and said to be, the policy stays.
-            Err(LearnError::Nothing) => report.metrics.set("update/skipped", 1.0),
-            Err(e) => return Err(e.into()),
-        }
+        self.learn(&paid, &mut report.metrics)?;
         report.seconds.set("update", begin.elapsed().as_secs_f64());
-        if let Some(pool) = &self.pool {
-            report.metrics.set("starts/fragments", pool.len() as f64);
-        }
         self.done += 1;
-        report.metrics.set("generated_tokens", self.generated as f64);
+        report.metrics.set("generated_tokens", self.place.generated as f64);
 
-        let every = self.config.held_every;
-        if every > 0 && !self.world.held.is_empty() && (self.done.is_multiple_of(every) || self.done == self.total()) {
+        if self.looks() && (self.done.is_multiple_of(self.config.held_every) || self.done == self.total()) {
             let begin = Instant::now();
-            look(&mut self.sampler, &self.world, &mut report.metrics)?;
+            self.give()?;
+            report.metrics.set_all(&self.actor.ask(Actor::look).get()??);
             report.seconds.set("held", begin.elapsed().as_secs_f64());
         }
+        self.restart(&mut report.metrics)?;
         Ok(report)
     }
 
     fn state(&self) -> Result<State, StageError> {
         let mut state = State::of_learner(self.done, &self.learner)?;
-        state.counters.insert("starts".to_owned(), self.drawn);
-        state.counters.insert("generated".to_owned(), self.generated);
+        state.counters.insert("starts".to_owned(), self.place.drawn);
+        state.counters.insert("generated".to_owned(), self.place.generated);
         // A teacher's fragments are made again; the policy's own come from a policy that is no more.
-        if let (Some(pool), StartFrom::Fragment { logged: Logged::Policy { .. }, .. }) = (&self.pool, self.config.start)
+        if let (Some(pool), StartFrom::Fragment { logged: Logged::Policy { .. }, .. }) =
+            (&self.place.pool, self.config.start)
         {
             state.files.insert(POOL.to_owned(), pool.to_bytes()?);
+        }
+        if let Some(heats) = &self.heats {
+            heats.keep(&mut state)?;
+        }
+        // The round under way is played again, by the weights it is played with now.
+        if let Some(ahead) = &self.ahead {
+            state.files.insert(AHEAD.to_owned(), ahead.values.to_bytes()?);
         }
         Ok(state)
     }
 
     fn restore(&mut self, state: &State) -> Result<(), StageError> {
         if let StartFrom::Fragment { turns, logged: Logged::Policy { .. } } = self.config.start {
-            self.pool = Some(Pool::from_bytes(state.file(POOL)?, turns)?);
+            self.place.pool = Some(Arc::new(Pool::from_bytes(state.file(POOL)?, turns)?));
+        }
+        let counter = |name: &str| state.counters.get(name).copied().unwrap_or(0);
+        (self.place.drawn, self.place.generated) = (counter("starts"), counter("generated"));
+        self.done = state.done;
+        if let Some(heats) = &mut self.heats {
+            heats.restore(state)?;
+        }
+        let place = self.place.clone();
+        self.actor.ask(move |actor| actor.go_to(place)).get()?;
+        self.ahead = None;
+        if let Some(bytes) = state.files.get(AHEAD) {
+            Values::from_bytes(bytes, &self.learner)?.put(&mut self.learner)?;
+            self.given = false;
+            let batch = self.ask(self.done)?;
+            self.ahead = Some(Ahead { batch, values: Values::of(&self.learner)? });
         }
         state.into_learner(&mut self.learner)?;
-        self.sampler.model_mut().replace(self.learner.model.decoder()?)?;
-        self.done = state.done;
-        self.drawn = state.counters.get("starts").copied().unwrap_or(0);
-        self.generated = state.counters.get("generated").copied().unwrap_or(0);
+        self.given = false;
         Ok(())
     }
 
@@ -294,13 +325,20 @@ impl Stage for Reinforcement {
     }
 }
 
-/// Whole consultations on held-out cases, as the policy samples.
-fn look(sampler: &mut LmPolicy<Rows>, world: &World, metrics: &mut Metrics) -> Result<(), StageError> {
-    let done = evaluate(sampler, &world.held, &world.env, &[HELD])?;
-    let mean = |values: Vec<f64>| (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64);
-    let of = |key: &str| mean(done.iter().filter_map(|o| o.last.metrics.get(key)).collect());
-    metrics.set("held/score", mean(done.iter().filter_map(|o| o.score()).collect()));
-    metrics.set("held/diagnosis_top1", of("diagnosis_top1"));
-    metrics.set("held/turns", of("turns"));
-    Ok(())
+/// How the patient was played: one member of each group, judged by the Factual Unit that played it.
+fn patients(world: &World, starts: &[Start], groups: &[CertifiedGroup<Played>]) -> Metrics {
+    let conduct = |(start, group): (&Start, &CertifiedGroup<Played>)| {
+        let played = group.members().first()?;
+        simulator_metrics::measure(&world.cases[start.case()], &played.log.events, world.env.units.factual.as_ref())
+    };
+    let all: Vec<Conduct> = starts.iter().zip(groups).filter_map(conduct).collect();
+    let mean = |key: &str| {
+        let values: Vec<f64> = all.iter().filter_map(|c| *c.measures.get(key)?).collect();
+        mean_std(&values).map(|(mean, _)| mean)
+    };
+    let mut out = Metrics::default();
+    out.set("simulator/fact_score", mean("fact_score"));
+    out.set("simulator/privacy_score", mean("privacy_score"));
+    out.set("simulator/kept_score", mean("unprompted_disclosure").map(|told| 1.0 - told));
+    out
 }

@@ -6,7 +6,7 @@ use crate::learner::Learner;
 use crate::optimizer::Optimizer;
 use bedside_lm::Trainable;
 use candle_core::safetensors::load_buffer;
-use candle_core::{DType, Device};
+use candle_core::{DType, Device, Tensor, Var};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -49,12 +49,7 @@ impl State {
 
     /// A learner's part.
     pub fn of_learner(done: u64, learner: &Learner) -> Result<State, StageError> {
-        let mut tensors = Vec::new();
-        for (name, var) in learner.model.vars() {
-            tensors.push((name.as_str(), var.as_detached_tensor().to_device(&Device::Cpu)?));
-        }
-        let bytes =
-            safetensors::serialize(tensors.iter().map(|(n, t)| (*n, t)), None).map_err(candle_core::Error::wrap)?;
+        let bytes = Values::shared(learner)?.to_bytes()?;
         let optimizer = learner.optimizer.to_bytes();
         let files = BTreeMap::from([(PARAMETERS.to_owned(), bytes), (OPTIMIZER.to_owned(), optimizer)]);
         Ok(State { done, counters: BTreeMap::new(), files })
@@ -63,24 +58,57 @@ impl State {
     /// Gives a learner back what [`State::of_learner`] took. Nothing is changed unless all of it fits.
     pub fn into_learner(&self, learner: &mut Learner) -> Result<(), StageError> {
         let optimizer = Optimizer::from_bytes(self.file(OPTIMIZER)?)?;
-        let device = learner.model.device().clone();
-        let mut found = load_buffer(self.file(PARAMETERS)?, &device)?;
+        Values::from_bytes(self.file(PARAMETERS)?, learner)?.put(learner)?;
+        learner.optimizer = optimizer;
+        Ok(())
+    }
+}
+
+/// Values of all trained parameters, by name, in a learner's order.
+pub(super) struct Values(Vec<(String, Tensor)>);
+
+impl Values {
+    /// A copy of them as they are now.
+    pub fn of(learner: &Learner) -> Result<Values, StageError> {
+        let copy = |(name, var): &(String, Var)| Ok((name.clone(), var.as_detached_tensor().copy()?));
+        Ok(Values(learner.model.vars().iter().map(copy).collect::<Result<_, StageError>>()?))
+    }
+
+    /// They themselves: these change with the learner.
+    fn shared(learner: &Learner) -> Result<Values, StageError> {
+        let on_host =
+            |(name, var): &(String, Var)| Ok((name.clone(), var.as_detached_tensor().to_device(&Device::Cpu)?));
+        Ok(Values(learner.model.vars().iter().map(on_host).collect::<Result<_, StageError>>()?))
+    }
+
+    pub fn to_bytes(&self) -> Result<Vec<u8>, StageError> {
+        let host = |(name, t): &(String, Tensor)| Ok((name.clone(), t.to_device(&Device::Cpu)?));
+        let tensors = self.0.iter().map(host).collect::<Result<Vec<_>, StageError>>()?;
+        Ok(safetensors::serialize(tensors.iter().map(|(n, t)| (n, t)), None).map_err(candle_core::Error::wrap)?)
+    }
+
+    /// What [`Values::to_bytes`] wrote, if it fits a learner.
+    pub fn from_bytes(bytes: &[u8], learner: &Learner) -> Result<Values, StageError> {
+        let mut found = load_buffer(bytes, learner.model.device())?;
         let mut values = Vec::new();
         for (name, var) in learner.model.vars() {
             let fits = found.remove(name).filter(|t| t.dims() == var.dims() && t.dtype() == var.dtype());
-            values.push(fits.ok_or_else(|| {
+            let value = fits.ok_or_else(|| {
                 StageError::new(
                     format!("the checkpoint does not fit parameter {name}"),
                     "resume with the policy the run began with",
                 )
-            })?);
+            })?;
+            values.push((name.clone(), value));
         }
-        for ((_, var), value) in learner.model.vars().iter().zip(&values) {
+        Ok(Values(values))
+    }
+
+    pub fn put(&self, learner: &mut Learner) -> Result<(), StageError> {
+        for ((_, var), (_, value)) in learner.model.vars().iter().zip(&self.0) {
             var.set(value)?;
         }
-        learner.model.refresh()?;
-        learner.optimizer = optimizer;
-        Ok(())
+        Ok(learner.model.refresh()?)
     }
 }
 
