@@ -32,6 +32,8 @@ pub fn with_groups(config: &mut GrpoConfig, groups: usize) {
 
 /// Changes single choices: `key=value`, keys as in run.json with dots for parts of parts, values as JSON or plain words.
 pub fn set(config: &GrpoConfig, choices: &[String]) -> Result<GrpoConfig, StageError> {
+    // Parts that were off and are on now: their keys are not there to be looked up, and the parser refuses wrong ones.
+    let mut begun: Vec<String> = Vec::new();
     let mut value = serde_json::to_value(config).map_err(|e| StageError::new(e.to_string(), "please report it"))?;
     for choice in choices {
         let refused = |why: String| StageError::new(format!("`{choice}`: {why}"), "such as lr=1e-4, length_bonus=null");
@@ -39,11 +41,14 @@ pub fn set(config: &GrpoConfig, choices: &[String]) -> Result<GrpoConfig, StageE
         // The rate is what is changed most.
         let key = if key.trim() == "lr" { "schedule.lr" } else { key.trim() };
         let mut at = &mut value;
+        let mut path = String::new();
         for part in key.split('.') {
             if at.is_null() {
                 *at = Value::Object(Map::new());
+                begun.push(path.clone());
             }
-            let known = at.as_object().is_some_and(|o| o.is_empty() || o.contains_key(part));
+            let known = at.as_object().is_some_and(|o| begun.contains(&path) || o.contains_key(part));
+            path = format!("{path}.{part}");
             let Some(object) = at.as_object_mut().filter(|_| known) else {
                 return Err(refused(format!("there is no `{part}`")));
             };
@@ -88,11 +93,12 @@ mod tests {
             "loss_type=dapo",
             "length_bonus=null",
             "dynamic_sampling.max_batches=3",
+            "dynamic_sampling.min_spread=0.1",
             "advantage.scale=group",
         ]);
         let c = c.expect("sound choices");
         assert_eq!((c.schedule.lr, c.length_bonus), (3e-4, None));
-        assert_eq!(c.dynamic_sampling.map(|d| (d.max_batches, d.min_spread)), Some((3, 0.0)));
+        assert_eq!(c.dynamic_sampling.map(|d| (d.max_batches, d.min_spread)), Some((3, 0.1)));
         for wrong in [
             "epsilon_hi=0.3",
             "lr",
