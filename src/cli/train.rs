@@ -179,7 +179,7 @@ impl Common {
                 raised.iter().for_each(|a| eprintln!("{a}"));
                 let every = (stage.total() / 20).max(1);
                 let line = match self.json {
-                    true => out::json(&object(stage.done(), &report.metrics)),
+                    true => out::json(&object(stage.done(), &report.metrics, &report.seconds)),
                     false if stage.done().is_multiple_of(every) || stage.done() == stage.total() => {
                         out::line(format!("step {:>5}  {}", stage.done(), words.join("  ")))
                     }
@@ -201,8 +201,9 @@ impl Common {
     }
 }
 
-fn object(step: u64, metrics: &Metrics) -> Value {
+fn object(step: u64, metrics: &Metrics, seconds: &Metrics) -> Value {
     let mut out = json!({ "step": step });
     metrics.iter().for_each(|(name, value)| out[name] = json!(value));
+    seconds.iter().for_each(|(name, value)| out[format!("seconds/{name}")] = json!(value));
     out
 }
