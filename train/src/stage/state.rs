@@ -55,7 +55,7 @@ impl State {
         }
         let bytes =
             safetensors::serialize(tensors.iter().map(|(n, t)| (*n, t)), None).map_err(candle_core::Error::wrap)?;
-        let optimizer = learner.optimizer.to_bytes();
+        let optimizer = learner.optimizer.to_bytes()?;
         let files = BTreeMap::from([(PARAMETERS.to_owned(), bytes), (OPTIMIZER.to_owned(), optimizer)]);
         Ok(State { done, counters: BTreeMap::new(), files })
     }
