@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod backend;
+mod blocking;
 mod error;
 pub mod extract;
 mod in_process;
@@ -15,6 +16,7 @@ pub mod store;
 pub mod testing;
 
 pub use backend::{CallOptions, Cancel, ChatBackend, Reply};
+pub use blocking::Blocking;
 pub use error::{ChatError, Refusal};
 pub use in_process::{InProcess, LanguageModel};
 pub use meter::{Prices, Spend};

@@ -75,7 +75,8 @@ impl OpenAiConfig {
     }
 }
 
-/// A client of one server. Share it by reference or in an `Arc`: connections and the limit are its own.
+/// A client of one server. Share it by reference or in an `Arc`: connections and the limit are its own. It waits on a tokio
+/// runtime with I/O and time, such as [`Blocking`](crate::Blocking) has.
 pub struct OpenAi {
     config: OpenAiConfig,
     endpoint: Endpoint,
