@@ -1,5 +1,5 @@
 //! The arrows: records <- env <- {replays, agents, chat, lm} <- train <- bedside. Only `replays` knows sled and MessagePack, only `lm`
-//! and `train` know tensors, only `chat` waits for servers.
+//! and `train` know tensors, only `chat` knows tokio.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;

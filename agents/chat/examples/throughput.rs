@@ -24,6 +24,14 @@ fn resident() -> f64 {
     pages * 4096.0 / (1 << 20) as f64
 }
 
+/// Processor time of this process so far in seconds: client and server together. 0 where there is no /proc.
+fn busy() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // Behind the name, which may hold spaces: user and system time in hundredths.
+    let after: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split(' ').collect();
+    after.iter().skip(12).take(2).filter_map(|t| t.parse::<f64>().ok()).sum::<f64>() / 100.0
+}
+
 /// Call `n` of a consultation: what was said so far differs from that of every other.
 fn request(n: usize) -> ChatRequest {
     let system = Message::system("You speak for a patient in a medical consultation. ".repeat(8));
@@ -65,17 +73,19 @@ fn main() -> Result<(), Box<dyn Error>> {
     let server = serving.block_on(async { serving.spawn(FakeServer::start(script)).await })??;
     println!("{calls} calls, latency {} ms; a limit of C calls in flight allows C / latency", LATENCY.as_millis());
     println!(
-        "{:>10} {:>8} {:>12} {:>12} {:>8} {:>12}",
-        "consulting", "limit", "calls/s", "allowed", "share", "resident MiB"
+        "{:>10} {:>8} {:>12} {:>12} {:>8} {:>12} {:>12}",
+        "consulting", "limit", "calls/s", "allowed", "share", "resident MiB", "cpu us/call"
     );
     for (at_once, limit) in [(1_000, 32), (1_000, 128), (1_000, 256), (1_000, 512), (1_000, 1_000)] {
         let config = OpenAiConfig { concurrency: limit, ..OpenAiConfig::new(server.base_url(), Dialect::Vllm) };
         let client = Arc::new(OpenAi::new(config)?);
         let made = calls.min(limit * 100);
+        let before = busy();
         let rate = calling.block_on(drive(client, made, at_once))?;
+        let cpu = (busy() - before) / made as f64 * 1e6;
         let allowed = limit as f64 / LATENCY.as_secs_f64();
         println!(
-            "{at_once:>10} {limit:>8} {rate:>12.0} {allowed:>12.0} {:>7.1}% {:>12.1}",
+            "{at_once:>10} {limit:>8} {rate:>12.0} {allowed:>12.0} {:>7.1}% {:>12.1} {cpu:>12.0}",
             100.0 * rate / allowed,
             resident()
         );
