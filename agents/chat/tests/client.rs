@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The time of one attempt; a whole call has four times as much.
-const ATTEMPT: Duration = Duration::from_millis(400);
+const ATTEMPT: Duration = Duration::from_millis(800);
 
 fn config(server: &FakeServer) -> OpenAiConfig {
     OpenAiConfig {
@@ -143,7 +143,7 @@ async fn retry_after_is_waited_for_or_told_at_once_where_it_outlasts_the_deadlin
 #[tokio::test]
 async fn no_more_calls_are_on_their_way_than_the_limit_allows_and_waiting_is_not_counted() {
     let server = server(|_| Act::After(Duration::from_millis(60), Box::new(Act::Say("well".into())))).await;
-    let config = OpenAiConfig { concurrency: 3, deadline: Duration::from_millis(500), ..config(&server) };
+    let config = OpenAiConfig { concurrency: 3, deadline: Duration::from_millis(900), ..config(&server) };
     let client = Arc::new(OpenAi::new(config).expect("a client"));
     // 60 calls, 3 at a time, take 1.2 s: longer than any single one may.
     let mut calls = tokio::task::JoinSet::new();
@@ -176,7 +176,14 @@ async fn a_call_can_be_taken_back_and_the_server_hears_of_it() {
     });
     assert_eq!(done, Err(ChatError::Cancelled));
     // A dropped future is the same.
-    let _ = tokio::time::timeout(Duration::from_millis(50), client.chat(&request)).await;
+    tokio::select! {
+        done = client.chat(&request) => panic!("the server hangs, and yet: {done:?}"),
+        () = async {
+            while server.requests() < 2 {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        } => {}
+    }
     while server.gone() < 2 {
         assert!(begun.elapsed() < Duration::from_secs(20), "the server still works for nobody");
         tokio::time::sleep(Duration::from_millis(5)).await;
