@@ -1,5 +1,5 @@
-//! The arrows: records <- env <- {replays, agents, lm} <- train <- bedside. Only `replays` knows sled and MessagePack, only `lm` and
-//! `train` know tensors.
+//! The arrows: records <- env <- {replays, agents, chat, lm} <- train <- bedside. Only `replays` knows sled and MessagePack, only `lm`
+//! and `train` know tensors, only `chat` knows tokio.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
@@ -28,6 +28,7 @@ fn crates_depend_only_along_the_arrows() {
         ("bedside-records", &[]),
         ("bedside-env", &["bedside-records"]),
         ("bedside-agents", &["bedside-records", "bedside-env"]),
+        ("bedside-chat", &["bedside-env"]),
         ("bedside-replays", &["bedside-records", "bedside-env"]),
         ("bedside-lm", &["bedside-records", "bedside-env"]),
         ("bedside-onnx", &["bedside-env", "bedside-lm"]),
@@ -54,8 +55,13 @@ fn only_replays_knows_the_store_and_the_core_knows_no_clock_or_network() {
         assert!(tensors || !names.contains("candle-core"), "{name} must not depend on candle");
         assert!(name == "bedside-onnx" || !names.contains("ort"), "{name} must not depend on ort");
     }
+    for (name, names) in &deps {
+        for network in ["tokio", "hyper", "tokio-rustls"] {
+            assert!(name == "bedside-chat" || !names.contains(network), "{name} must not depend on {network}");
+        }
+    }
     for core in ["bedside-records", "bedside-env"] {
-        for outside in ["tokio", "reqwest", "ureq", "chrono", "time", "rand", "getrandom", "candle-core", "ort"] {
+        for outside in ["tokio", "hyper", "reqwest", "ureq", "chrono", "time", "rand", "getrandom", "candle-core", "ort"] {
             assert!(!deps[core].contains(outside), "{core} must not depend on {outside}");
         }
     }

@@ -1,0 +1,86 @@
+//! The one trait, and how a caller takes back what it asked.
+
+use crate::error::ChatError;
+use crate::reply::ChatReply;
+use crate::request::ChatRequest;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// A future that can cross threads. Boxed, so that backends of different kinds fit one list.
+pub type Reply<'a> = Pin<Box<dyn Future<Output = Result<ChatReply, ChatError>> + Send + 'a>>;
+
+/// Whoever answers: a server, a model in process, a recording.
+pub trait ChatBackend: Send + Sync {
+    /// For messages and tables.
+    fn name(&self) -> &str;
+
+    /// One call. Never an empty text for a failure; dropping the future gives the call up.
+    fn call<'a>(&'a self, request: &'a ChatRequest, options: &'a CallOptions) -> Reply<'a>;
+
+    /// One call, with nothing said about how long it may take.
+    fn chat<'a>(&'a self, request: &'a ChatRequest) -> Reply<'a> {
+        Box::pin(async move { self.call(request, &CallOptions::default()).await })
+    }
+}
+
+impl<B: ChatBackend + ?Sized> ChatBackend for Arc<B> {
+    fn name(&self) -> &str {
+        (**self).name()
+    }
+
+    fn call<'a>(&'a self, request: &'a ChatRequest, options: &'a CallOptions) -> Reply<'a> {
+        (**self).call(request, options)
+    }
+}
+
+/// What a caller says about a call that does not change its reply, and so is no part of its key.
+#[derive(Clone, Debug, Default)]
+pub struct CallOptions {
+    /// Shortens the backend's own deadline for this call.
+    pub deadline: Option<Duration>,
+    pub cancel: Cancel,
+}
+
+/// A switch that ends calls. Clones share it; it cannot be turned back.
+#[derive(Clone, Debug)]
+pub struct Cancel(watch::Sender<bool>);
+
+impl Default for Cancel {
+    fn default() -> Cancel {
+        Cancel(watch::Sender::new(false))
+    }
+}
+
+impl Cancel {
+    pub fn new() -> Cancel {
+        Cancel::default()
+    }
+
+    /// Ends every call that was made with this switch, and every one to come.
+    pub fn cancel(&self) {
+        self.0.send_replace(true);
+    }
+
+    pub fn is_cancelled(&self) -> bool {
+        *self.0.borrow()
+    }
+
+    /// Waits until [`Cancel::cancel`].
+    pub async fn cancelled(&self) {
+        let mut seen = self.0.subscribe();
+        // The sender lives in `self`, so waiting cannot fail.
+        let _ = seen.wait_for(|&c| c).await;
+    }
+
+    /// Runs `work` until it ends or the switch is turned.
+    pub(crate) async fn guard<T>(&self, work: impl Future<Output = Result<T, ChatError>>) -> Result<T, ChatError> {
+        tokio::select! {
+            biased;
+            () = self.cancelled() => Err(ChatError::Cancelled),
+            done = work => done,
+        }
+    }
+}

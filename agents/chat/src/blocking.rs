@@ -1,0 +1,98 @@
+//! For code that does not wait by itself: batches of calls from an ordinary thread.
+
+use crate::backend::{CallOptions, ChatBackend};
+use crate::error::ChatError;
+use crate::request::ChatRequest;
+use crate::store::Outcome;
+use std::future::Future;
+use std::sync::Arc;
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinSet;
+
+/// Threads that wait for calls. One is enough for thousands of them: a call is nearly all waiting.
+///
+/// # Panics
+/// Its methods panic when called from within asynchronous code, which can wait by itself.
+pub struct Blocking {
+    runtime: Runtime,
+}
+
+impl Blocking {
+    pub fn new(threads: usize) -> std::io::Result<Blocking> {
+        let runtime =
+            Builder::new_multi_thread().worker_threads(threads.max(1)).thread_name("chat").enable_all().build()?;
+        Ok(Blocking { runtime })
+    }
+
+    pub fn call(&self, backend: &dyn ChatBackend, request: &ChatRequest, options: &CallOptions) -> Outcome {
+        self.runtime.block_on(backend.call(request, options))
+    }
+
+    /// All calls at once, as far as the backend allows; outcomes in the order of the requests.
+    pub fn calls(
+        &self,
+        backend: &Arc<dyn ChatBackend>,
+        requests: Vec<ChatRequest>,
+        options: &CallOptions,
+    ) -> Vec<Outcome> {
+        let lost = || Err(ChatError::Model("the call's task panicked".to_owned()));
+        let mut outcomes: Vec<Outcome> = requests.iter().map(|_| lost()).collect();
+        self.runtime.block_on(async {
+            let mut calls = JoinSet::new();
+            for (i, request) in requests.into_iter().enumerate() {
+                let (backend, options) = (backend.clone(), options.clone());
+                calls.spawn(async move { (i, backend.call(&request, &options).await) });
+            }
+            while let Some(done) = calls.join_next().await {
+                if let Ok((i, outcome)) = done {
+                    outcomes[i] = outcome;
+                }
+            }
+        });
+        outcomes
+    }
+
+    /// Runs something asynchronous to its end.
+    pub fn wait<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::openai::{Dialect, OpenAi, OpenAiConfig};
+    use crate::request::Message;
+    use crate::testing::{Act, FakeServer};
+    use std::time::{Duration, Instant};
+
+    #[test]
+    fn a_batch_from_an_ordinary_thread_comes_back_in_order() {
+        let blocking = Blocking::new(1).expect("a thread");
+        // Later questions are answered earlier; one in seven is refused.
+        let server = blocking.wait(FakeServer::start(|asked| {
+            let n: u64 = asked.json()["messages"][0]["content"].as_str().and_then(|t| t.parse().ok()).unwrap_or(0);
+            match n % 7 {
+                6 => Act::status(400, "no"),
+                _ => Act::After(Duration::from_millis(120 - n), Box::new(Act::Say(n.to_string()))),
+            }
+        }));
+        let server = server.expect("a port");
+        let client =
+            OpenAi::new(OpenAiConfig { concurrency: 100, ..OpenAiConfig::new(server.base_url(), Dialect::Vllm) });
+        let backend: Arc<dyn ChatBackend> = Arc::new(client.expect("a client"));
+        let ask = |n: usize| ChatRequest::new("m", vec![Message::user(n.to_string())]);
+        let begun = Instant::now();
+        let outcomes = blocking.calls(&backend, (0..100).map(ask).collect(), &CallOptions::default());
+        assert!(begun.elapsed() < Duration::from_secs(6), "a hundred calls one after the other take longer");
+        assert_eq!(outcomes.len(), 100);
+        for (n, outcome) in outcomes.into_iter().enumerate() {
+            match outcome {
+                Ok(reply) => assert!(n % 7 != 6 && reply.text == n.to_string(), "{n}: {}", reply.text),
+                Err(e) => assert!(n % 7 == 6 && e.kind() == "refused", "{n}: {e}"),
+            }
+        }
+        let one = blocking.call(&*backend, &ask(3), &CallOptions::default());
+        assert_eq!(one.expect("a reply").text, "3");
+    }
+}

@@ -1,0 +1,212 @@
+//! Prompts as templates: files under version control, in `prompts/` beside the sources, built in, replaceable from a folder.
+//!
+//! A template has a block `user` and may have a block `system`; rendered, each is a message. What comes from outside (what a
+//! doctor or patient said, what a rubric wants) goes through the filter `quoted`, what comes from a record through `plain`, so that it cannot
+//! pass for a part of the prompt.
+
+use crate::request::{Message, Schema};
+use bedside_env::Digest;
+use minijinja::{Environment, ErrorKind, UndefinedBehavior};
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// What is built in: name and text.
+const BUILT_IN: [(&str, &str); 7] = [
+    ("affect", include_str!("../prompts/affect.jinja")),
+    ("dialogue", include_str!("../prompts/dialogue.jinja")),
+    ("gate", include_str!("../prompts/gate.jinja")),
+    ("judge_negative", include_str!("../prompts/judge_negative.jinja")),
+    ("judge_positive", include_str!("../prompts/judge_positive.jinja")),
+    ("judged", include_str!("../prompts/judged.jinja")),
+    ("voice", include_str!("../prompts/voice.jinja")),
+];
+
+/// A set of prompts. Two sets with one digest say the same.
+#[derive(Clone, Debug)]
+pub struct Prompts {
+    environment: Environment<'static>,
+    sources: BTreeMap<String, String>,
+}
+
+/// Why a prompt could not be made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PromptError {
+    #[error("the template `{name}` does not parse: {why}")]
+    Syntax { name: String, why: String },
+    #[error("there is no template `{name}`; there are {known}")]
+    Unknown { name: String, known: String },
+    #[error(
+        "the template `{name}` could not be filled in: {why}\nhint: every name in a template must be given a value"
+    )]
+    Fill { name: String, why: String },
+    #[error("{path}: {why}")]
+    File { path: String, why: String },
+}
+
+/// One line of a conversation, for `dialogue`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Said<'a> {
+    /// `doctor` or `patient`.
+    pub speaker: &'a str,
+    pub text: &'a str,
+}
+
+/// For `voice`: the patient's words. It holds nothing that may not be said, so a voice cannot tell more.
+#[derive(Clone, Debug, Serialize)]
+pub struct Voice<'a> {
+    /// In words: "43 years old".
+    pub age: &'a str,
+    pub sex: &'a str,
+    /// Without a subject: "speaks plainly".
+    pub manner: &'a [String],
+    pub feeling: &'a str,
+    pub dialogue: &'a [Said<'a>],
+    pub doctor: &'a str,
+    /// Statements that this turn has earned.
+    pub may_tell: &'a [String],
+    pub sentences: u32,
+}
+
+/// For `gate`: has the consultation ended?
+#[derive(Clone, Debug, Serialize)]
+pub struct Gate<'a> {
+    pub dialogue: &'a [Said<'a>],
+    pub doctor: &'a str,
+}
+
+/// For `affect`: how a turn changed the patient's feelings, each 0..=100.
+#[derive(Clone, Debug, Serialize)]
+pub struct Affect<'a> {
+    pub manner: &'a [String],
+    pub dialogue: &'a [Said<'a>],
+    pub doctor: &'a str,
+    pub trust: u8,
+    pub anxiety: u8,
+    pub patience: u8,
+    /// The largest change of a turn.
+    pub most: u8,
+}
+
+/// One criterion, for the judges.
+#[derive(Clone, Debug, Serialize)]
+pub struct Item<'a> {
+    pub id: &'a str,
+    pub criterion: &'a str,
+}
+
+/// For `judge_positive` and `judge_negative`: items of one sign about the last line of a conversation.
+#[derive(Clone, Debug, Serialize)]
+pub struct Judged<'a> {
+    pub dialogue: &'a [Said<'a>],
+    pub items: &'a [Item<'a>],
+}
+
+impl Prompts {
+    /// The built-in prompts.
+    pub fn built_in() -> Prompts {
+        let sources = BUILT_IN.iter().map(|(n, s)| ((*n).to_owned(), (*s).to_owned()));
+        Prompts::of(sources.collect()).unwrap_or_else(|e| unreachable!("a constant template parses: {e}"))
+    }
+
+    /// The built-in prompts with those of a folder (`NAME.jinja`) in place of theirs, or beside them.
+    pub fn with_folder(folder: &Path) -> Result<Prompts, PromptError> {
+        let wrong =
+            |path: &Path, e: std::io::Error| PromptError::File { path: path.display().to_string(), why: e.to_string() };
+        let mut sources = Prompts::built_in().sources;
+        for file in std::fs::read_dir(folder).map_err(|e| wrong(folder, e))? {
+            let path = file.map_err(|e| wrong(folder, e))?.path();
+            let name = path.file_stem().and_then(|n| n.to_str());
+            if let (Some(name), Some("jinja")) = (name, path.extension().and_then(|e| e.to_str())) {
+                sources.insert(name.to_owned(), std::fs::read_to_string(&path).map_err(|e| wrong(&path, e))?);
+            }
+        }
+        Prompts::of(sources)
+    }
+
+    fn of(sources: BTreeMap<String, String>) -> Result<Prompts, PromptError> {
+        let mut environment = Environment::new();
+        environment.set_trim_blocks(true);
+        environment.set_lstrip_blocks(true);
+        // A name that nobody gave a value is a mistake, not an empty place.
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        environment.set_fuel(Some(5_000_000));
+        for (name, filter) in [("quoted", quoted as fn(&str) -> String), ("plain", plain)] {
+            environment.add_filter(name, move |text: minijinja::Value| match text.as_str() {
+                Some(text) => Ok(filter(text)),
+                None if text.is_undefined() => Err(ErrorKind::UndefinedError.into()),
+                None => Err(minijinja::Error::new(ErrorKind::InvalidOperation, "only texts are quoted")),
+            });
+        }
+        for (name, source) in &sources {
+            let added = environment.add_template_owned(name.clone(), source.clone());
+            added.map_err(|e| PromptError::Syntax { name: name.clone(), why: format!("{e:#}") })?;
+        }
+        Ok(Prompts { environment, sources })
+    }
+
+    /// The messages of a prompt: the block `system` where there is one, then the block `user`.
+    pub fn render(&self, name: &str, values: impl Serialize) -> Result<Vec<Message>, PromptError> {
+        let fill = |e: minijinja::Error| PromptError::Fill { name: name.to_owned(), why: format!("{e:#}") };
+        let template = self.environment.get_template(name).map_err(|_| PromptError::Unknown {
+            name: name.to_owned(),
+            known: self.sources.keys().cloned().collect::<Vec<_>>().join(", "),
+        })?;
+        let mut filled = template.render_captured(values).map_err(fill)?;
+        let mut messages = Vec::new();
+        match filled.with_state_mut(|state| state.render_block("system")) {
+            Ok(text) => messages.push(Message::system(text.trim())),
+            Err(e) if e.kind() == ErrorKind::UnknownBlock => {}
+            Err(e) => return Err(fill(e)),
+        }
+        let user = filled.with_state_mut(|state| state.render_block("user")).map_err(fill)?;
+        messages.push(Message::user(user.trim()));
+        Ok(messages)
+    }
+
+    /// Names the whole set: a run that records it can tell whether its prompts are still the same.
+    pub fn digest(&self) -> Digest {
+        Digest::of("bedside prompts 1", &self.sources)
+    }
+}
+
+/// A text as a JSON string in which no mark of a chat template survives: `<|im_end|>` is written with an escape, which means
+/// the same to a reader and is no special token to a server.
+fn quoted(text: &str) -> String {
+    let json = Value::from(text).to_string();
+    json.replace("<|", "<\\u007c").replace("|>", "\\u007c>").replace("</", "<\\/").replace('\u{7f}', "\\u007f")
+}
+
+/// The same on one line, for texts that stand without quotes.
+fn plain(text: &str) -> String {
+    let json = quoted(text);
+    json[1..json.len() - 1].replace("\\\"", "\"")
+}
+
+/// The schema of what a built-in prompt asks for; `None` for one that is not known.
+pub fn schema(name: &str) -> Option<Schema> {
+    let object = |properties: Value| {
+        let required: Vec<String> = properties.as_object().map(|p| p.keys().cloned().collect()).unwrap_or_default();
+        json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": false })
+    };
+    let judge = |verdict: &str| {
+        let mut item = json!({ "id": { "type": "string" }, "explanation": { "type": "string" } });
+        item[verdict] = json!({ "type": "boolean" });
+        object(json!({ "items": { "type": "array", "items": object(item) } }))
+    };
+    let whole = json!({ "type": "integer" });
+    let text = json!({ "type": "string" });
+    let schema = match name {
+        "voice" => object(json!({ "reply": text })),
+        "gate" => object(json!({
+            "ended": { "type": "boolean" },
+            "reason": { "type": "string", "enum": ["none", "diagnosis_given", "referred", "farewell"] },
+        })),
+        "affect" => object(json!({ "trust": whole, "anxiety": whole, "patience": whole, "because": text })),
+        "judge_positive" => judge("acceptable"),
+        "judge_negative" => judge("unacceptable"),
+        _ => return None,
+    };
+    Some(Schema::new(name, &schema))
+}
