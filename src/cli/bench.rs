@@ -1,5 +1,6 @@
 //! `bedside bench`: speed and memory on this machine.
 
+use super::bench_lm;
 use super::fail::Fail;
 use super::out;
 use super::run::config;
@@ -17,9 +18,13 @@ use std::time::{Duration, Instant};
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  bedside bench                 about a minute\n  bedside bench --live 100000 --seconds 10 --json"
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:\n  bedside bench                 about a minute\n  bedside bench --live 100000 --seconds 10 --json\n  \
+                  bedside bench lm --model 135m   language models: decoding, training, memory"
 )]
 pub struct Args {
+    #[command(subcommand)]
+    of: Option<Of>,
     #[command(flatten)]
     source: Source,
     /// Seconds a measurement
@@ -36,6 +41,12 @@ pub struct Args {
     dir: Option<PathBuf>,
     #[arg(long)]
     json: bool,
+}
+
+#[derive(clap::Subcommand)]
+enum Of {
+    /// Measure a language model: decoding, training, memory
+    Lm(bench_lm::Args),
 }
 
 fn seconds(text: &str) -> Result<f64, String> {
@@ -61,6 +72,9 @@ impl Report {
 }
 
 pub fn run(args: Args) -> Result<ExitCode, Fail> {
+    if let Some(Of::Lm(args)) = args.of {
+        return bench_lm::run(args);
+    }
     let mut report = Report { json: args.json, rows: vec![["measure", "value", "unit"].map(str::to_owned).to_vec()] };
     let time = Duration::from_secs_f64(args.seconds);
     let cases = args.source.cases(Some(200))?;

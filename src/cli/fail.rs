@@ -72,6 +72,7 @@ from_hinted!(
     bedside::lm::models::ModelsError,
     bedside::train::evaluate::EvaluateError,
     bedside::train::report::ReportError,
+    bedside::train::speed::SpeedError,
     serde_json::Error,
 );
 

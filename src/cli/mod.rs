@@ -2,6 +2,7 @@
 //! standard error.
 
 mod bench;
+mod bench_lm;
 mod check;
 mod eval;
 mod experiment;

@@ -178,7 +178,7 @@ impl Common {
             let due = stage.done().is_multiple_of(every) || stage.done() == stage.total();
             if self.json || due {
                 let line = dashboard.aside(|| match self.json {
-                    true => out::json(&object(stage.done(), &report.metrics)),
+                    true => out::json(&object(stage.done(), &report.metrics, &report.seconds)),
                     false => out::line(format!("step {:>5}  {}", stage.done(), words.join("  "))),
                 });
                 broken = broken.take().or(line.err());
@@ -198,8 +198,9 @@ impl Common {
     }
 }
 
-fn object(step: u64, metrics: &Metrics) -> Value {
+fn object(step: u64, metrics: &Metrics, seconds: &Metrics) -> Value {
     let mut out = json!({ "step": step });
     metrics.iter().for_each(|(name, value)| out[name] = json!(value));
+    seconds.iter().for_each(|(name, value)| out[format!("seconds/{name}")] = json!(value));
     out
 }

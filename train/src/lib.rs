@@ -83,6 +83,7 @@ pub mod report;
 pub mod reward;
 pub mod rollout;
 pub mod schedule;
+pub mod speed;
 pub mod stage;
 pub mod stats;
 pub mod teaching;

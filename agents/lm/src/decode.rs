@@ -2,12 +2,14 @@
 
 use crate::cache::{Cache, Kept, Prefix, Row, RowStore, Store};
 use crate::config::LmConfig;
-use crate::decode_slices::SliceDecoder;
+use crate::decode_slices::{SliceDecoder, Source};
 use crate::decode_tensors::{TensorDecoder, TensorStore};
 use crate::error::{LmError, Result};
+use crate::gguf::GgufFile;
 use crate::recall::alike;
 use candle_core::{DType, Device, Tensor};
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 /// A frozen snapshot of a model's weights.
@@ -46,10 +48,29 @@ impl Decoder {
         device: &Device,
     ) -> Result<Decoder> {
         let engine = match (dtype, device) {
-            (DType::F32, Device::Cpu) => Engine::Slices(SliceDecoder::new(config, tensors)?),
+            (DType::F32, Device::Cpu) => Engine::Slices(SliceDecoder::new(config, Source::Tensors(tensors))?),
             _ => Engine::Tensors(TensorDecoder::new(config, tensors, dtype, device)?),
         };
         Ok(Decoder { config: config.clone(), engine })
+    }
+
+    /// From a GGUF file, on the CPU, without unpacking it: matrices in F16, Q8_0 and Q4_1 stay in their format in memory and are
+    /// widened to f32 where they are used. Logits have the bits of a decoder of [`Weights::from_gguf`]; no activation is
+    /// quantised.
+    ///
+    /// [`Weights::from_gguf`]: crate::Weights::from_gguf
+    pub fn from_gguf(path: &Path) -> Result<Decoder> {
+        let file = GgufFile::open(path)?;
+        let config = file.config.clone();
+        Ok(Decoder { engine: Engine::Slices(SliceDecoder::new(&config, Source::Gguf(Box::new(file)))?), config })
+    }
+
+    /// Bytes that the weights' matrices take in memory.
+    pub fn bytes(&self) -> usize {
+        match &self.engine {
+            Engine::Slices(decoder) => decoder.bytes(),
+            Engine::Tensors(decoder) => decoder.bytes(),
+        }
     }
 
     /// The engine for other devices, wherever the tensors are.
@@ -189,6 +210,7 @@ impl Decoder {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ops::cpu::as_elsewhere;
     use crate::testing::{lively, tiny};
 
     #[test]
@@ -217,9 +239,12 @@ mod tests {
             let truth = play(&slices)?;
             for (dtype, within) in [(DType::F32, 1e-4), (DType::F64, 1e-4), (DType::BF16, 0.5)] {
                 let tensors = Decoder::of_tensors(config, weights.tensors.clone(), dtype)?;
-                for (a, b) in truth.iter().zip(play(&tensors)?) {
-                    let gap = (a - b)?.abs()?.flatten_all()?.max(0)?.to_scalar::<f32>()?;
-                    assert!(gap < within, "{family} {dtype:?}: {gap}");
+                for elsewhere in [false, true] {
+                    let ours = if elsewhere { as_elsewhere(|| play(&tensors))? } else { play(&tensors)? };
+                    for (a, b) in truth.iter().zip(ours) {
+                        let gap = (a - b)?.abs()?.flatten_all()?.max(0)?.to_scalar::<f32>()?;
+                        assert!(gap < within, "{family} {dtype:?} {elsewhere}: {gap}");
+                    }
                 }
             }
         }

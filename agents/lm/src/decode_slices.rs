@@ -4,9 +4,11 @@ use crate::cache::{Kept, Layer, Row, RowStore};
 use crate::config::LmConfig;
 use crate::decode::Feed;
 use crate::error::{LmError, Result};
+use crate::gguf::GgufFile;
 use crate::ops::attention::{Heads, softmax_row};
 use crate::ops::cpu::{rows, tasks, with_slice};
-use crate::ops::matmul::{Left, Panels};
+use crate::ops::matmul::Left;
+use crate::ops::panels::Panels;
 use crate::ops::rms_norm::norm_row;
 use crate::ops::rope::{Rope, Table, Turn, turn_row};
 use crate::ops::swiglu::gated;
@@ -16,11 +18,12 @@ use std::collections::BTreeMap;
 pub(crate) struct SliceDecoder {
     config: LmConfig,
     heads: Heads,
-    /// [vocab, hidden]
-    embedding: Vec<f32>,
+    /// A column a token.
+    embedding: Panels,
     blocks: Vec<Block>,
     norm: Vec<f32>,
-    head: Panels,
+    /// `None` where it is the embedding.
+    head: Option<Panels>,
     rope: Rope,
 }
 
@@ -38,23 +41,59 @@ struct Block {
     down: Panels,
 }
 
-impl SliceDecoder {
-    pub fn new(config: &LmConfig, tensors: BTreeMap<String, Tensor>) -> Result<SliceDecoder> {
-        let get = |name: &str| -> Result<Vec<f32>> {
-            let problem = || LmError::Tensor { name: name.to_string(), problem: "is missing".to_string() };
-            let tensor = tensors.get(name).ok_or_else(problem)?.to_dtype(DType::F32)?;
-            with_slice::<f32, _>(&tensor, |values| values.to_vec())
-        };
-        let heads = Heads::of(config);
-        let hidden = config.hidden_size;
-        // Weights lie as [out, in]; put below one another they are one matrix.
-        let panels = |names: &[String], k: usize| -> Result<Panels> {
-            let mut all = Vec::new();
-            for name in names {
-                all.extend(get(&format!("{name}.weight"))?);
+/// Where weights come from.
+pub(crate) enum Source {
+    /// By name, unpacked.
+    Tensors(BTreeMap<String, Tensor>),
+    /// A file, whose own format the matrices are kept in.
+    Gguf(Box<GgufFile>),
+}
+
+impl Source {
+    fn vector(&mut self, name: &str) -> Result<Vec<f32>> {
+        let tensor = match self {
+            Source::Tensors(tensors) => {
+                let problem = || LmError::Tensor { name: name.to_string(), problem: "is missing".to_string() };
+                tensors.get(name).ok_or_else(problem)?.to_dtype(DType::F32)?
             }
-            Ok(Panels::new(&all, k, all.len() / k, true))
+            Source::Gguf(file) => file.tensor(name)?,
         };
+        with_slice::<f32, _>(&tensor, |values| values.to_vec())
+    }
+
+    /// Weights lie as [out, in]; put below one another they are one matrix.
+    fn panels(&mut self, names: &[String], config: &LmConfig) -> Result<Panels> {
+        let named: Vec<String> = names.iter().map(|name| format!("{name}.weight")).collect();
+        let (mut k, mut n) = (0, 0);
+        for (name, shape) in config.tensors().into_iter().filter(|(name, _)| named.contains(name)) {
+            if shape.len() != 2 || (k != 0 && k != shape[1]) {
+                return Err(LmError::Tensor { name, problem: "is no matrix of its neighbours' width".to_string() });
+            }
+            (k, n) = (shape[1], n + shape[0]);
+        }
+        let panels = match self {
+            Source::Tensors(_) => {
+                let mut all = Vec::with_capacity(k * n);
+                for name in &named {
+                    all.extend(self.vector(name)?);
+                }
+                Panels::new(&all, k, all.len() / k.max(1), true)
+            }
+            Source::Gguf(file) => file.panels(&named)?,
+        };
+        match (panels.k, panels.n) == (k, n) {
+            true => Ok(panels),
+            false => {
+                let problem = format!("has shape [{}, {}], not [{n}, {k}]", panels.n, panels.k);
+                Err(LmError::Tensor { name: named.join(" + "), problem })
+            }
+        }
+    }
+}
+
+impl SliceDecoder {
+    pub fn new(config: &LmConfig, mut source: Source) -> Result<SliceDecoder> {
+        let heads = Heads::of(config);
         let mut blocks = Vec::new();
         for layer in 0..config.num_hidden_layers {
             let at = |name: &str| format!("model.layers.{layer}.{name}");
@@ -62,38 +101,56 @@ impl SliceDecoder {
             let mut qkv_bias = Vec::new();
             if config.qkv_bias {
                 for name in &qkv {
-                    qkv_bias.extend(get(&format!("{name}.bias"))?);
+                    qkv_bias.extend(source.vector(&format!("{name}.bias"))?);
                 }
             }
             let norms = match config.qk_norm {
-                true => Some([get(&at("self_attn.q_norm.weight"))?, get(&at("self_attn.k_norm.weight"))?]),
+                true => Some([
+                    source.vector(&at("self_attn.q_norm.weight"))?,
+                    source.vector(&at("self_attn.k_norm.weight"))?,
+                ]),
                 false => None,
             };
             blocks.push(Block {
-                input_norm: get(&at("input_layernorm.weight"))?,
-                qkv: panels(&qkv, hidden)?,
+                input_norm: source.vector(&at("input_layernorm.weight"))?,
+                qkv: source.panels(&qkv, config)?,
                 qkv_bias,
                 norms,
-                o: panels(&[at("self_attn.o_proj")], heads.kv * heads.group * heads.dim)?,
-                post_norm: get(&at("post_attention_layernorm.weight"))?,
-                gate_up: panels(&["mlp.gate_proj", "mlp.up_proj"].map(at), hidden)?,
-                down: panels(&[at("mlp.down_proj")], config.intermediate_size)?,
+                o: source.panels(&[at("self_attn.o_proj")], config)?,
+                post_norm: source.vector(&at("post_attention_layernorm.weight"))?,
+                gate_up: source.panels(&["mlp.gate_proj", "mlp.up_proj"].map(at), config)?,
+                down: source.panels(&[at("mlp.down_proj")], config)?,
             });
         }
-        let head = if config.tie_word_embeddings { "model.embed_tokens" } else { "lm_head" };
+        let embedding = source.panels(&["model.embed_tokens".to_string()], config)?;
+        let head = match config.tie_word_embeddings {
+            true => None,
+            false => Some(source.panels(&["lm_head".to_string()], config)?),
+        };
         Ok(SliceDecoder {
             config: config.clone(),
             heads,
-            embedding: get("model.embed_tokens.weight")?,
+            embedding,
             blocks,
-            norm: get("model.norm.weight")?,
-            head: panels(&[head.to_string()], hidden)?,
+            norm: source.vector("model.norm.weight")?,
+            head,
             rope: Rope::new(config, DType::F32, &Device::Cpu),
         })
     }
 
+    /// Bytes of all matrices.
+    pub fn bytes(&self) -> usize {
+        let blocks = self.blocks.iter().flat_map(|b| [&b.qkv, &b.o, &b.gate_up, &b.down]);
+        blocks.chain([&self.embedding]).chain(&self.head).map(Panels::bytes).sum()
+    }
+
     /// Logits [feeds, vocab] after the last token of each feed.
     pub fn feed(&self, held: &[Row], stores: &mut [RowStore], feeds: &[Feed]) -> Result<Tensor> {
+        // From inside of the pool its threads need not be woken for every product.
+        rayon::scope(|_| self.step(held, stores, feeds))
+    }
+
+    fn step(&self, held: &[Row], stores: &mut [RowStore], feeds: &[Feed]) -> Result<Tensor> {
         let (hidden, ff) = (self.config.hidden_size, self.config.intermediate_size);
         // Every token with its row, its place among the row's own, and its position.
         let places: Vec<Place> = feeds
@@ -106,8 +163,10 @@ impl SliceDecoder {
         let last = places.iter().map(|p| p.position).max().unwrap_or(0);
         let table = self.rope.upto(last + 1)?;
         let n = places.len();
-        let tokens = feeds.iter().flat_map(|f| f.tokens);
-        let mut x: Vec<f32> = tokens.flat_map(|t| &self.embedding[*t as usize * hidden..][..hidden]).copied().collect();
+        let mut x = vec![0.0; n * hidden];
+        for (token, x) in feeds.iter().flat_map(|f| f.tokens).zip(x.chunks_mut(hidden)) {
+            self.embedding.column(*token as usize, x);
+        }
         for (l, block) in self.blocks.iter().enumerate() {
             let normed = self.normed(&x, &block.input_norm);
             let mut qkv = block.qkv.times(Left { values: &normed, rows: n, turned: false });
@@ -156,7 +215,8 @@ impl SliceDecoder {
             ends.extend_from_slice(&x[(end - 1) * hidden..][..hidden]);
         }
         let normed = self.normed(&ends, &self.norm);
-        let logits = self.head.times(Left { values: &normed, rows: feeds.len(), turned: false });
+        let head = self.head.as_ref().unwrap_or(&self.embedding);
+        let logits = head.times(Left { values: &normed, rows: feeds.len(), turned: false });
         Ok(Tensor::from_vec(logits, (feeds.len(), self.config.vocab_size), &Device::Cpu)?)
     }
 

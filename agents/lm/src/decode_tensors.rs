@@ -93,6 +93,11 @@ impl TensorDecoder {
         })
     }
 
+    /// Bytes of all weights.
+    pub fn bytes(&self) -> usize {
+        self.tensors.values().map(|t| t.elem_count() * t.dtype().size_in_bytes()).sum()
+    }
+
     fn get(&self, name: &str) -> Result<&Tensor> {
         let problem = || LmError::Tensor { name: name.to_string(), problem: "is missing".to_string() };
         self.tensors.get(name).ok_or_else(problem)

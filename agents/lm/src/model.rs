@@ -209,3 +209,60 @@ impl Model {
         !self.trained.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::cpu::as_elsewhere;
+    use crate::testing::{lively, tiny};
+
+    /// Log-probabilities and all gradients of a batch with everything in it: a group, a lone sequence, rows left out.
+    fn play(family: &str, trainable: Trainable, dtype: DType, recompute: bool) -> Result<(Tensor, Vec<Tensor>)> {
+        let model = Model::new(&lively(tiny(family), 3)?, trainable, dtype, &Device::Cpu, 1)?;
+        for (i, (_, var)) in model.vars().iter().enumerate().filter(|(_, (name, _))| name.contains("lora_B")) {
+            let values: Vec<f64> = (0..var.elem_count()).map(|j| 0.2 * ((i + j) as f64).cos()).collect();
+            var.set(&Tensor::from_vec(values, var.dims(), &Device::Cpu)?.to_dtype(var.dtype())?)?;
+        }
+        model.refresh()?;
+        model.recompute_blocks(recompute);
+        let mut batch = Packed::default();
+        let prefix: Vec<u32> = (0..70).map(|i| i * 11 % 23).collect();
+        batch.push_group(&prefix, &[&[4, 4, 8, 1, 0, 22], &[7], &[2, 9, 5]]);
+        batch.push(&[3, 1, 4, 1, 5, 9, 2, 6]);
+        let p = batch.predictions()?;
+        let n = p.rows.len() - 3;
+        let options = HeadOptions { chunk: 16, temperature: 0.8, entropy: true };
+        let out = model.log_probs(&model.hidden(&batch)?, &p.rows[..n], &p.targets[..n], options)?;
+        let weights: Vec<f64> = (0..n).map(|i| (i as f64).cos()).collect();
+        let weights = Tensor::from_vec(weights, n, &Device::Cpu)?.to_dtype(out.log_probs.dtype())?;
+        let gradients = model.backward(&(&out.log_probs * weights)?.sum_all()?)?.0;
+        Ok((out.log_probs.detach(), gradients))
+    }
+
+    fn distance(a: &Tensor, b: &Tensor) -> Result<f64> {
+        let norm = |t: Tensor| -> Result<f64> { Ok(t.sqr()?.sum_all()?.to_scalar::<f64>()?.sqrt()) };
+        let (a, b) = (a.to_dtype(DType::F64)?, b.to_dtype(DType::F64)?);
+        Ok(norm((&a - b)?)? / norm(a)?)
+    }
+
+    #[test]
+    fn a_whole_model_on_tensor_operations_alone_has_the_same_probabilities_and_gradients() -> Result<()> {
+        let lora = Trainable::Lora { rank: 2, alpha: 4.0 };
+        for (family, trainable) in
+            [("llama", Trainable::All), ("qwen2", lora), ("qwen3", Trainable::All), ("untied", lora)]
+        {
+            for (dtype, within) in [(DType::F32, 1e-4), (DType::F64, 1e-11)] {
+                for recompute in [false, true] {
+                    let (truth, gradients) = play(family, trainable, dtype, false)?;
+                    let (ours, theirs) = as_elsewhere(|| play(family, trainable, dtype, recompute))?;
+                    assert!(distance(&truth, &ours)? < within, "{family} {dtype:?}");
+                    for (i, (a, b)) in gradients.iter().zip(&theirs).enumerate() {
+                        let gap = distance(a, b)?;
+                        assert!(gap < within, "{family} {dtype:?} parameter {i}: {gap}");
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,10 +1,10 @@
 //! Weights survive the way to disk and back, in the names other programs use.
 
 use bedside_lm::testing::{lively, tiny};
-use bedside_lm::{LmConfig, Result, Weights};
+use bedside_lm::{Decoder, LmConfig, Model, Result, Trainable, Weights};
 use candle_core::quantized::gguf_file::{Value, write};
 use candle_core::quantized::{GgmlDType, QTensor};
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Tensor};
 use std::path::Path;
 
 fn same(a: &Weights, b: &Weights) {
@@ -78,7 +78,8 @@ fn a_tensor_that_is_missing_or_misshapen_is_named() -> Result<()> {
 }
 
 /// Writes GGUF as llama.cpp's converter does: its names, and for Llama the rows of query and key heads as neighbouring pairs.
-fn write_gguf(weights: &Weights, path: &Path) -> Result<()> {
+/// Matrices are written in `format`.
+fn write_gguf(weights: &Weights, format: GgmlDType, path: &Path) -> Result<()> {
     let c = &weights.config;
     let arch = if c.qk_norm {
         "qwen3"
@@ -117,7 +118,8 @@ fn write_gguf(weights: &Weights, path: &Path) -> Result<()> {
             tensor = tensor.index_select(&Tensor::from_iter(order, tensor.device())?, 0)?;
         }
         let name = renamed.iter().fold(name.clone(), |name, (from, to)| name.replacen(from, to, 1));
-        tensors.push((name, QTensor::quantize(&tensor, GgmlDType::F32)?));
+        let format = if tensor.rank() == 2 { format } else { GgmlDType::F32 };
+        tensors.push((name, QTensor::quantize(&tensor, format)?));
     }
     let key = |name: &str| format!("{arch}.{name}");
     let metadata = [
@@ -144,8 +146,58 @@ fn gguf_gives_back_the_weights_with_query_and_key_rows_in_their_own_order() -> R
         // Eight numbers a head: with four, the order of pairs and that of halves are each other's inverse.
         let weights = lively(LmConfig { head_dim: 8, ..tiny(family) }, 4)?;
         let path = folder.path().join("model.gguf");
-        write_gguf(&weights, &path)?;
+        write_gguf(&weights, GgmlDType::F32, &path)?;
         same(&weights, &Weights::from_gguf(&path)?);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_packed_file_decodes_to_the_bits_of_its_unpacked_weights_at_any_batch_size_and_on_any_threads() -> Result<()> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.gguf");
+    for family in FAMILIES {
+        let wide = LmConfig { vocab_size: 75, hidden_size: 64, intermediate_size: 96, head_dim: 16, ..tiny(family) };
+        let weights = lively(wide, 6)?;
+        let mut sizes = Vec::new();
+        // Q5_0 is a format that products do not read: it is unpacked when it is loaded.
+        for format in [GgmlDType::F32, GgmlDType::F16, GgmlDType::Q8_0, GgmlDType::Q4_1, GgmlDType::Q5_0] {
+            write_gguf(&weights, format, &path)?;
+            let unpacked = Weights::from_gguf(&path)?;
+            let truth = Model::new(&unpacked, Trainable::Nothing, DType::F32, &Device::Cpu, 0)?.decoder()?;
+            let packed = Decoder::from_gguf(&path)?;
+            sizes.push(packed.bytes());
+            let play = |decoder: &Decoder, rows: &[usize]| -> Result<Vec<Vec<f32>>> {
+                let prefix = decoder.prefix(&[1, 2, 3, 4, 5])?;
+                let mut cache = decoder.cache(20, 40)?;
+                let mut out = Vec::new();
+                for row in rows {
+                    cache.start(*row, Some(prefix.clone()))?;
+                }
+                for step in 0..3 {
+                    let feeds: Vec<(usize, u32)> = rows.iter().map(|r| (*r, (*r * 7 + step * 3) as u32 % 75)).collect();
+                    out = decoder.step(&mut cache, &feeds)?.to_vec2()?;
+                }
+                Ok(out)
+            };
+            let all: Vec<usize> = (0..20).collect();
+            let expected = play(&truth, &all)?;
+            for threads in [1, 3] {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                pool.install(|| -> Result<()> {
+                    assert_eq!(play(&packed, &all)?, expected, "{family} {format:?} {threads}");
+                    for some in [&all[..1], &all[3..6], &all[4..17]] {
+                        assert_eq!(
+                            play(&packed, some)?,
+                            expected[some[0]..=some[some.len() - 1]],
+                            "{family} {format:?}"
+                        );
+                    }
+                    Ok(())
+                })?;
+            }
+        }
+        assert!(sizes[2] * 3 < sizes[0] && sizes[1] * 2 == sizes[0] && sizes[3] < sizes[2] && sizes[4] == sizes[0]);
     }
     Ok(())
 }

@@ -34,7 +34,7 @@ use crate::teaching::TeachingError;
 use bedside_env::PolicyError;
 use bedside_lm::LmError;
 use bedside_lm::tokens::TokenError;
-use candle_core::Device;
+use candle_core::{DType, Device};
 
 /// Why a stage cannot begin or go on.
 #[derive(Debug, thiserror::Error)]
@@ -134,6 +134,15 @@ pub fn drive(
     Ok(())
 }
 
+/// What a model computes in: `f32` or `bf16`.
+pub fn number_format(name: &str) -> Result<DType, StageError> {
+    match name {
+        "f32" => Ok(DType::F32),
+        "bf16" => Ok(DType::BF16),
+        _ => Err(StageError::new(format!("there is no number format `{name}`"), "one of f32, bf16")),
+    }
+}
+
 /// `cpu`, or `cuda` with or without a number.
 pub fn device(name: &str) -> Result<Device, StageError> {
     let number = match name.split_once(':') {
@@ -145,11 +154,17 @@ pub fn device(name: &str) -> Result<Device, StageError> {
     let Some(number) = number else {
         return Err(StageError::new(format!("there is no device `{name}`"), "one of cpu, cuda, cuda:1, ..."));
     };
+    if !cfg!(feature = "cuda") {
+        return Err(StageError::new(
+            format!("no CUDA device {number}: this binary was built for the CPU alone"),
+            "build it with scripts/cuda-build, or use --device cpu",
+        ));
+    }
     Device::new_cuda(number).map_err(|e| {
         let first = e.to_string().lines().next().unwrap_or_default().to_owned();
         StageError::new(
             format!("no CUDA device {number}: {first}"),
-            "build with the feature `cuda`, or use --device cpu",
+            "see that `nvidia-smi` lists it and that CUDA 13's libraries are found (LD_LIBRARY_PATH), or use --device cpu",
         )
     })
 }

@@ -6,9 +6,10 @@
 //! whatever the shape, the blocking and the threads: one row gives the same bits alone and among hundreds. (Machines with fused
 //! multiply-add round differently from machines without.)
 
-use super::cpu::{rows, tensor, with_slice};
+use super::cpu::{Kernel, rows, tensor, with_slice};
+use super::panels::Panels;
 use crate::error::{LmError, Result};
-use candle_core::{DType, Device, Tensor};
+use candle_core::Tensor;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
@@ -23,10 +24,10 @@ pub(crate) fn matmul(a: &Tensor, b: &Tensor) -> Result<Tensor> {
             b.dtype()
         )));
     }
-    match (a.device(), a.dtype()) {
-        (Device::Cpu, DType::F32) => {}
-        (Device::Cpu, DType::F64) => return plainly(&a.contiguous()?, &b.contiguous()?, n),
-        _ => return Ok(a.matmul(b)?),
+    match Kernel::of(a) {
+        Kernel::F32 => {}
+        Kernel::F64 => return plainly(&a.contiguous()?, &b.contiguous()?, n),
+        Kernel::Widen | Kernel::Composed => return Ok(a.matmul(b)?),
     }
     let (a, a_turned) = plain(a)?;
     let (b, b_turned) = plain(b)?;
@@ -59,38 +60,16 @@ fn plain(t: &Tensor) -> Result<(Tensor, bool)> {
     }
 }
 
-/// Rows of the left matrix that a tile holds.
-const TILE: usize = 6;
 /// Depth of a block: its accumulators go on from what the last block stored, so it changes no bit.
-const DEPTH: usize = 1024;
-/// Numbers of the right matrix that stay in the second-level cache while tiles pass over them.
-const CACHED: usize = 64 * 1024;
+const DEPTH: usize = 256;
+/// The same for few rows and a packed matrix: so short that unpacking overlaps with multiplying.
+const SHALLOW: usize = 32;
 /// Multiply-adds that are worth another thread.
-const WORTH_SHARING: usize = 1 << 19;
-/// Rows a task takes.
-const TASK_ROWS: usize = 24;
-
-/// Numbers that a tile is wide: two vectors of this machine.
-fn width() -> usize {
-    struct Lanes;
-    impl WithSimd for Lanes {
-        type Output = usize;
-        #[inline(always)]
-        fn with_simd<S: Simd>(self, _: S) -> usize {
-            S::F32_LANES
-        }
-    }
-    2 * Arch::new().dispatch(Lanes)
-}
-
-/// A right-hand matrix [k, n], cut into panels as wide as a tile; the last is padded with zeros.
-pub(crate) struct Panels {
-    k: usize,
-    n: usize,
-    width: usize,
-    /// [panel, k, width]
-    values: Vec<f32>,
-}
+const WORTH_SHARING: usize = 1 << 17;
+/// Rows a task takes, of a matrix that the caches hold and of one that they do not.
+const TASK_ROWS: [usize; 2] = [48, 192];
+/// Bytes of a right matrix that stay in a cache between tasks.
+const CACHED: usize = 16 << 20;
 
 /// A left-hand matrix [rows, k], lying as its transpose when `turned`.
 #[derive(Clone, Copy)]
@@ -101,59 +80,53 @@ pub(crate) struct Left<'a> {
 }
 
 impl Panels {
-    /// From [k, n], or from [n, k] when `turned`.
-    pub fn new(values: &[f32], k: usize, n: usize, turned: bool) -> Panels {
-        let width = width();
-        let mut out = vec![0.0; n.div_ceil(width) * k * width];
-        rows(&mut out, k * width, |p, panel| {
-            let columns = p * width..n.min((p + 1) * width);
-            if turned {
-                for (j, column) in columns.enumerate() {
-                    let from = &values[column * k..][..k];
-                    for (row, x) in panel.chunks_exact_mut(width).zip(from) {
-                        row[j] = *x;
-                    }
-                }
-            } else {
-                for (i, row) in panel.chunks_exact_mut(width).enumerate() {
-                    row[..columns.len()].copy_from_slice(&values[i * n..][columns.clone()]);
-                }
-            }
-        });
-        Panels { k, n, width, values: out }
-    }
-
     /// left [rows, k] times this, row by row.
     pub fn times(&self, left: Left) -> Vec<f32> {
         let (m, n) = (left.rows, self.n);
         let mut out = vec![0.0; m * n];
-        let all = 0..n.div_ceil(self.width);
-        if m * n * self.k < 2 * WORTH_SHARING {
+        if out.is_empty() {
+            return out;
+        }
+        let all = 0..self.panels();
+        let work = m * n * self.k;
+        let threads = rayon::current_num_threads();
+        if work < 2 * WORTH_SHARING || threads == 1 {
             Arch::new().dispatch(Task { left, first: 0, right: self, panels: all, out: &mut out, stride: n });
-        } else if m >= 4 * TASK_ROWS {
-            out.par_chunks_mut(TASK_ROWS * n).enumerate().for_each(|(i, out)| {
-                let task = Task { left, first: i * TASK_ROWS, right: self, panels: all.clone(), out, stride: n };
+            return out;
+        }
+        if m >= 2 * TASK_ROWS[0] {
+            let [few, many] = TASK_ROWS;
+            let rows = if self.bytes() > CACHED { m.div_ceil(threads).clamp(few, many) } else { few };
+            out.par_chunks_mut(rows * n).enumerate().for_each(|(i, out)| {
+                let task = Task { left, first: i * rows, right: self, panels: all.clone(), out, stride: n };
                 Arch::new().dispatch(task);
             });
-        } else {
-            // Few rows: share out the columns, and put the pieces together.
-            let each = (WORTH_SHARING / (m * self.k * self.width).max(1)).max(1);
-            let starts: Vec<usize> = all.clone().step_by(each).collect();
-            let pieces: Vec<Vec<f32>> = starts
-                .par_iter()
-                .map(|start| {
-                    let panels = *start..all.end.min(start + each);
-                    let stride = n.min(panels.end * self.width) - start * self.width;
-                    let mut out = vec![0.0; m * stride];
-                    Arch::new().dispatch(Task { left, first: 0, right: self, panels, out: &mut out, stride });
-                    out
-                })
-                .collect();
-            for (start, piece) in starts.iter().zip(&pieces) {
-                let stride = piece.len() / m;
-                for (row, piece) in out.chunks_mut(n).zip(piece.chunks(stride)) {
-                    row[start * self.width..][..stride].copy_from_slice(piece);
-                }
+            return out;
+        }
+        // Few rows: share out the columns.
+        let tasks = (work / WORTH_SHARING).clamp(2, 4 * threads);
+        let each = all.end.div_ceil(tasks);
+        let piece = |i: usize, out: &mut [f32]| {
+            let panels = i * each..all.end.min((i + 1) * each);
+            Arch::new().dispatch(Task { left, first: 0, right: self, panels, stride: out.len() / m, out });
+        };
+        if m == 1 {
+            out.par_chunks_mut(each * self.width).enumerate().for_each(|(i, out)| piece(i, out));
+            return out;
+        }
+        let pieces: Vec<Vec<f32>> = (0..all.end.div_ceil(each))
+            .into_par_iter()
+            .map(|i| {
+                let wide = n.min((i + 1) * each * self.width) - i * each * self.width;
+                let mut out = vec![0.0; m * wide];
+                piece(i, &mut out);
+                out
+            })
+            .collect();
+        for (i, piece) in pieces.iter().enumerate() {
+            let wide = piece.len() / m;
+            for (row, piece) in out.chunks_mut(n).zip(piece.chunks(wide)) {
+                row[i * each * self.width..][..wide].copy_from_slice(piece);
             }
         }
         out
@@ -177,23 +150,35 @@ impl WithSimd for Task<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Task { left, first, right, panels, out, stride } = self;
-        let k = right.k;
-        let mut tile = vec![0.0; TILE * k.min(DEPTH)];
-        for depth in (0..k).step_by(DEPTH) {
-            let deep = DEPTH.min(k - depth);
-            let group = (CACHED / (deep * right.width)).max(1);
-            for start in panels.clone().step_by(group) {
-                let some = start..panels.end.min(start + group);
-                for (t, out) in out.chunks_mut(TILE * stride).enumerate() {
-                    let row = first + t * TILE;
-                    let place = Place { right, panels: some.clone(), origin: panels.start, depth, deep, stride };
-                    match out.len() / stride {
-                        6 => place.tile::<S, 6>(simd, left, row, &mut tile, out),
-                        5 => place.tile::<S, 5>(simd, left, row, &mut tile, out),
-                        4 => place.tile::<S, 4>(simd, left, row, &mut tile, out),
-                        3 => place.tile::<S, 3>(simd, left, row, &mut tile, out),
-                        2 => place.tile::<S, 2>(simd, left, row, &mut tile, out),
-                        _ => place.tile::<S, 1>(simd, left, row, &mut tile, out),
+        let (k, m) = (right.k, out.len() / stride);
+        // As many rows as there are registers for, two vectors each; as even as can be.
+        let most = if S::F32_LANES >= 16 { 12 } else { 6 };
+        let each = m.div_ceil(m.div_ceil(most));
+        let tiles = pack(left, first, m, each, k);
+        let depth = if !right.plain() && m <= 4 { SHALLOW } else { DEPTH };
+        let mut buffer = vec![0.0; if right.plain() { 0 } else { depth * right.width }];
+        for from in (0..k).step_by(depth) {
+            let deep = depth.min(k - from);
+            for p in panels.clone() {
+                let block = right.block(p, from, deep, &mut buffer);
+                let at = (p - panels.start) * right.width;
+                for (t, out) in out.chunks_mut(each * stride).enumerate() {
+                    let rows = out.len() / stride;
+                    let steps = &tiles[t * each * k + from * rows..][..deep * rows];
+                    let tile = Tile { steps, block, on: from > 0, at, stride, wide: right.width.min(stride - at) };
+                    match rows {
+                        12 => tile.run::<S, 12>(simd, out),
+                        11 => tile.run::<S, 11>(simd, out),
+                        10 => tile.run::<S, 10>(simd, out),
+                        9 => tile.run::<S, 9>(simd, out),
+                        8 => tile.run::<S, 8>(simd, out),
+                        7 => tile.run::<S, 7>(simd, out),
+                        6 => tile.run::<S, 6>(simd, out),
+                        5 => tile.run::<S, 5>(simd, out),
+                        4 => tile.run::<S, 4>(simd, out),
+                        3 => tile.run::<S, 3>(simd, out),
+                        2 => tile.run::<S, 2>(simd, out),
+                        _ => tile.run::<S, 1>(simd, out),
                     }
                 }
             }
@@ -201,59 +186,66 @@ impl WithSimd for Task<'_> {
     }
 }
 
-/// Where in the product a tile works.
-struct Place<'a> {
-    right: &'a Panels,
-    panels: std::ops::Range<usize>,
-    /// The panel that stands first in the output.
-    origin: usize,
-    depth: usize,
-    deep: usize,
-    stride: usize,
-}
-
-impl Place<'_> {
-    #[inline(always)]
-    fn tile<S: Simd, const R: usize>(&self, simd: S, left: Left, row: usize, tile: &mut [f32], out: &mut [f32]) {
-        let (k, width) = (self.right.k, self.right.width);
-        // The tile lies step by step: R numbers for k = depth, R for the next.
-        let (steps, _) = tile[..R * self.deep].as_chunks_mut::<R>();
+/// Rows of the left matrix, `each` at a time, step by step: the numbers of a tile for k = 0, then for k = 1, ...
+#[inline(always)]
+fn pack(left: Left, first: usize, m: usize, each: usize, k: usize) -> Vec<f32> {
+    let mut tiles = vec![0.0; m * k];
+    for (t, tile) in tiles.chunks_mut(each * k).enumerate() {
+        let (row, rows) = (first + t * each, tile.len() / k);
         if left.turned {
-            for (i, step) in steps.iter_mut().enumerate() {
-                step.copy_from_slice(&left.values[(self.depth + i) * left.rows + row..][..R]);
+            for (i, step) in tile.chunks_exact_mut(rows).enumerate() {
+                step.copy_from_slice(&left.values[i * left.rows + row..][..rows]);
             }
         } else {
-            for r in 0..R {
-                let from = &left.values[(row + r) * k + self.depth..][..self.deep];
-                for (step, x) in steps.iter_mut().zip(from) {
+            for r in 0..rows {
+                let from = &left.values[(row + r) * k..][..k];
+                for (step, x) in tile.chunks_exact_mut(rows).zip(from) {
                     step[r] = *x;
                 }
             }
         }
-        for p in self.panels.clone() {
-            let panel = &self.right.values[(p * k + self.depth) * width..][..self.deep * width];
-            let (panel, _) = S::as_simd_f32s(panel);
-            let (panel, _) = panel.as_chunks::<2>();
-            let at = (p - self.origin) * width;
-            let wide = width.min(self.stride - at);
-            let mut sums = [[simd.splat_f32s(0.0); 2]; R];
-            if self.depth > 0 {
-                for (r, sum) in sums.iter_mut().enumerate() {
-                    pulp::bytemuck::cast_slice_mut::<S::f32s, f32>(sum)[..wide]
-                        .copy_from_slice(&out[r * self.stride + at..][..wide]);
-                }
+    }
+    tiles
+}
+
+/// Some rows times a block of a panel.
+struct Tile<'a> {
+    /// [deep, rows]
+    steps: &'a [f32],
+    /// [deep, panel's width]
+    block: &'a [f32],
+    /// Whether the sums go on from what `out` holds.
+    on: bool,
+    /// Where the panel stands in a row of `out`, how long such a row is, and how many numbers of the panel belong to it.
+    at: usize,
+    stride: usize,
+    wide: usize,
+}
+
+impl Tile<'_> {
+    #[inline(always)]
+    fn run<S: Simd, const R: usize>(&self, simd: S, out: &mut [f32]) {
+        let (at, stride, wide) = (self.at, self.stride, self.wide);
+        let (block, _) = S::as_simd_f32s(self.block);
+        let (block, _) = block.as_chunks::<2>();
+        let (steps, _) = self.steps.as_chunks::<R>();
+        let mut sums = [[simd.splat_f32s(0.0); 2]; R];
+        if self.on {
+            for (r, sum) in sums.iter_mut().enumerate() {
+                pulp::bytemuck::cast_slice_mut::<S::f32s, f32>(sum)[..wide]
+                    .copy_from_slice(&out[r * stride + at..][..wide]);
             }
-            for (step, b) in steps.iter().zip(panel) {
-                for (sum, x) in sums.iter_mut().zip(step) {
-                    let x = simd.splat_f32s(*x);
-                    sum[0] = simd.mul_add_e_f32s(x, b[0], sum[0]);
-                    sum[1] = simd.mul_add_e_f32s(x, b[1], sum[1]);
-                }
+        }
+        for (step, b) in steps.iter().zip(block) {
+            for (sum, x) in sums.iter_mut().zip(step) {
+                let x = simd.splat_f32s(*x);
+                sum[0] = simd.mul_add_e_f32s(x, b[0], sum[0]);
+                sum[1] = simd.mul_add_e_f32s(x, b[1], sum[1]);
             }
-            for (r, sum) in sums.iter().enumerate() {
-                let sum = pulp::bytemuck::cast_slice::<S::f32s, f32>(sum);
-                out[r * self.stride + at..][..wide].copy_from_slice(&sum[..wide]);
-            }
+        }
+        for (r, sum) in sums.iter().enumerate() {
+            let sum = pulp::bytemuck::cast_slice::<S::f32s, f32>(sum);
+            out[r * stride + at..][..wide].copy_from_slice(&sum[..wide]);
         }
     }
 }
@@ -262,6 +254,7 @@ impl Place<'_> {
 mod tests {
     use super::*;
     use crate::weights::normal;
+    use candle_core::{DType, Device};
 
     fn matrix(stream: u64, rows: usize, columns: usize) -> Result<Tensor> {
         Ok(Tensor::from_vec(normal(8, stream, rows * columns, 1.0), (rows, columns), &Device::Cpu)?)

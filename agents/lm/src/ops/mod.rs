@@ -11,6 +11,7 @@ pub(crate) mod embedding;
 pub(crate) mod head;
 pub(crate) mod linear;
 pub(crate) mod matmul;
+pub(crate) mod panels;
 pub(crate) mod rms_norm;
 pub(crate) mod rope;
 pub(crate) mod sum;
