@@ -6,8 +6,8 @@ use crate::grpo::sequence::SequenceError;
 use crate::grpo::{GrpoConfig, Over, Sequence, Tally, loss};
 use crate::lesson::{Batch, Lesson, pack};
 use crate::metrics::{Metrics, monitors};
-use crate::optimizer::{Optimizer, OptimizerError, Update};
-use bedside_lm::{HeadOptions, LmError, Model};
+use crate::optimizer::{Optimizer, OptimizerError, Update, clip};
+use bedside_lm::{Gradients, HeadOptions, LmError, Model};
 use candle_core::{DType, Tensor};
 
 /// Why a step was not taken. Parameters are as they were before it.
@@ -49,8 +49,8 @@ struct Forward {
     entropy: Vec<f64>,
 }
 
-/// Sums of gradients over the batches of a step, a flat list a parameter.
-struct Gathered(Vec<Vec<f32>>);
+/// Sums of gradients over the batches of a step, a tensor a parameter, where the parameters are.
+struct Gathered(Vec<Tensor>);
 
 impl Learner {
     pub fn new(model: Model, adamw: AdamW, clip_norm: Option<f64>) -> Learner {
@@ -73,29 +73,35 @@ impl Learner {
     fn backward(&self, forward: &Forward, dlogp: Vec<f64>, into: &mut Gathered) -> Result<(), LearnError> {
         let weights = Tensor::from_vec(dlogp, forward.log_probs.len(), forward.tensor.device())?;
         let loss = (&forward.tensor * weights.to_dtype(forward.tensor.dtype())?)?.sum_all()?;
-        let gradients = self.model.backward(&loss)?.0;
-        for (k, g) in gradients.iter().enumerate() {
-            let g = g.flatten_all()?.to_dtype(DType::F32)?.to_vec1::<f32>()?;
-            match into.0.get_mut(k) {
-                Some(sum) => sum.iter_mut().zip(&g).for_each(|(a, b)| *a += b),
-                None => into.0.push(g),
-            }
+        let gradients = self.model.backward(&loss)?;
+        if into.0.is_empty() {
+            into.0 = gradients.0;
+            return Ok(());
         }
+        let mut sum = Gradients(std::mem::take(&mut into.0));
+        sum.add(&gradients)?;
+        into.0 = sum.0;
         Ok(())
     }
 
     /// Clips and applies what was gathered; returns the norm before clipping.
     fn apply(&mut self, gathered: &Gathered, lr: f64) -> Result<f64, LearnError> {
-        let clip = Clip::of(gathered.0.iter().map(Vec::as_slice), self.clip_norm)?;
         let vars = self.model.vars();
-        let mut params = Vec::with_capacity(vars.len());
-        for (_, var) in vars {
-            params.push(var.flatten_all()?.to_dtype(DType::F32)?.to_vec1::<f32>()?);
+        if !self.model.device().is_cpu() {
+            let clip = clip(&gathered.0, self.clip_norm)??;
+            let named = vars.iter().zip(&gathered.0).map(|((name, var), g)| (name.as_str(), var, g));
+            self.optimizer.step_tensors(&self.adamw, lr, clip.scale, &named.collect::<Vec<_>>())?;
+            self.model.refresh()?;
+            return Ok(clip.norm);
         }
+        let host = |t: &Tensor| t.flatten_all()?.to_dtype(DType::F32)?.to_vec1::<f32>();
+        let gradients = gathered.0.iter().map(host).collect::<Result<Vec<_>, candle_core::Error>>()?;
+        let clip = Clip::of(gradients.iter().map(Vec::as_slice), self.clip_norm)?;
+        let mut params = vars.iter().map(|(_, var)| host(var)).collect::<Result<Vec<_>, candle_core::Error>>()?;
         let mut updates: Vec<Update> = vars
             .iter()
             .zip(&mut params)
-            .zip(&gathered.0)
+            .zip(&gradients)
             .map(|(((name, _), p), g)| (name.as_str(), p.as_mut_slice(), g.as_slice()))
             .collect();
         self.optimizer.step(&self.adamw, lr, clip.scale, &mut updates)?;

@@ -5,11 +5,14 @@ use bedside_agents::{Doctor, POLICIES, doctor};
 use bedside_env::seed::Seed;
 use bedside_env::{Decision, Observation, Policy, PolicyError, PrivilegedView};
 use bedside_lm::models::{Form, Installed, ModelsError, Store};
-use bedside_lm::{LmError, LmPolicy, Model, Rows, Sampling, Trainable};
+use bedside_lm::{
+    ChatTemplate, Decoder, LmError, LmPolicy, LmPolicyConfig, Model, Rows, Sampling, Tokenizer, Trainable,
+};
 use candle_core::{DType, Device};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What a language model is told beside its own `bedside.json`.
 #[derive(Clone, Debug)]
@@ -93,6 +96,13 @@ impl Contestant {
             return Contestant::of_folder(&model.folder, settings);
         }
         let print = fingerprint(&model.folder)?;
+        if settings.device.is_cpu() {
+            // Packed as the file is: the same bits in less memory, and sooner.
+            let (tokenizer, chat) = model.text()?;
+            let text = (Arc::new(tokenizer), Arc::new(chat), LmPolicyConfig::full());
+            let decoder = Decoder::from_gguf(&model.weights())?;
+            return Contestant::of_decoder(&model.manifest.name, &print, decoder, text, settings);
+        }
         Contestant::of_policy(&model.manifest.name, &print, PolicyFolder::of_installed(model)?, settings)
     }
 
@@ -103,13 +113,23 @@ impl Contestant {
         policy: PolicyFolder,
         settings: &LmSettings,
     ) -> Result<Contestant, ContestantError> {
-        let mut config = policy.config;
+        let model = Model::new(&policy.weights, Trainable::Nothing, DType::F32, &settings.device, 0)?;
+        let text = (policy.tokenizer, policy.chat, policy.config);
+        Contestant::of_decoder(name, version, model.decoder()?, text, settings)
+    }
+
+    fn of_decoder(
+        name: &str,
+        version: &str,
+        decoder: Decoder,
+        (tokenizer, chat, mut config): (Arc<Tokenizer>, Arc<ChatTemplate>, LmPolicyConfig),
+        settings: &LmSettings,
+    ) -> Result<Contestant, ContestantError> {
         config.sampling = settings.sampling.unwrap_or(config.sampling);
         config.max_new_tokens = settings.max_new_tokens.unwrap_or(config.max_new_tokens);
-        let model = Model::new(&policy.weights, Trainable::Nothing, DType::F32, &settings.device, 0)?;
-        let rows = Rows::new(model.decoder()?, settings.rows.max(1), config.max_new_tokens)?;
+        let rows = Rows::new(decoder, settings.rows.max(1), config.max_new_tokens)?;
         let print = blake3::hash(format!("{version} {config:?}").as_bytes()).to_hex();
-        let policy = LmPolicy::new(format!("{name}@{}", &print[..8]), rows, policy.tokenizer, policy.chat, config)?;
+        let policy = LmPolicy::new(format!("{name}@{}", &print[..8]), rows, tokenizer, chat, config)?;
         Ok(Contestant::Model(Box::new(policy)))
     }
 

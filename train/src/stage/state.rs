@@ -50,7 +50,7 @@ impl State {
     /// A learner's part.
     pub fn of_learner(done: u64, learner: &Learner) -> Result<State, StageError> {
         let bytes = Values::shared(learner)?.to_bytes()?;
-        let optimizer = learner.optimizer.to_bytes();
+        let optimizer = learner.optimizer.to_bytes()?;
         let files = BTreeMap::from([(PARAMETERS.to_owned(), bytes), (OPTIMIZER.to_owned(), optimizer)]);
         Ok(State { done, counters: BTreeMap::new(), files })
     }
