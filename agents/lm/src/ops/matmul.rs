@@ -229,13 +229,15 @@ impl Tile<'_> {
         let (block, _) = S::as_simd_f32s(self.block);
         let (block, _) = block.as_chunks::<2>();
         let (steps, _) = self.steps.as_chunks::<R>();
-        let mut sums = [[simd.splat_f32s(0.0); 2]; R];
+        // What is addressed as memory is not kept in registers: the loop has sums of its own.
+        let mut held = [[simd.splat_f32s(0.0); 2]; R];
         if self.on {
-            for (r, sum) in sums.iter_mut().enumerate() {
-                pulp::bytemuck::cast_slice_mut::<S::f32s, f32>(sum)[..wide]
+            for (r, held) in held.iter_mut().enumerate() {
+                pulp::bytemuck::cast_slice_mut::<S::f32s, f32>(held)[..wide]
                     .copy_from_slice(&out[r * stride + at..][..wide]);
             }
         }
+        let mut sums = held;
         for (step, b) in steps.iter().zip(block) {
             for (sum, x) in sums.iter_mut().zip(step) {
                 let x = simd.splat_f32s(*x);
@@ -243,8 +245,9 @@ impl Tile<'_> {
                 sum[1] = simd.mul_add_e_f32s(x, b[1], sum[1]);
             }
         }
-        for (r, sum) in sums.iter().enumerate() {
-            let sum = pulp::bytemuck::cast_slice::<S::f32s, f32>(sum);
+        held = sums;
+        for (r, held) in held.iter().enumerate() {
+            let sum = pulp::bytemuck::cast_slice::<S::f32s, f32>(held);
             out[r * stride + at..][..wide].copy_from_slice(&sum[..wide]);
         }
     }

@@ -216,6 +216,8 @@ impl Panels {
         }
     }
 
+    // Four rows at a time: a loop over one is short enough to be unrolled into numbers one by one before it is seen that it could
+    // be vectors.
     #[inline(always)]
     fn block_of<'a, const W: usize>(&'a self, p: usize, depth: usize, deep: usize, buffer: &'a mut [f32]) -> &'a [f32] {
         let from = p * self.k + depth;
@@ -223,7 +225,16 @@ impl Panels {
         match &self.values {
             Values::F32(v) => return &v[from * W..][..deep * W],
             Values::F16(v) => {
-                for (out, v) in out.iter_mut().zip(v[from * W..][..deep * W].as_chunks::<W>().0) {
+                let (fours, rest) = v[from * W..][..deep * W].as_chunks::<W>().0.as_chunks::<4>();
+                let (out_fours, out_rest) = out[..deep].as_chunks_mut::<4>();
+                for (out, v) in out_fours.iter_mut().zip(fours) {
+                    for j in 0..W {
+                        for r in 0..4 {
+                            out[r][j] = wide(v[r][j]);
+                        }
+                    }
+                }
+                for (out, v) in out_rest.iter_mut().zip(rest) {
                     for j in 0..W {
                         out[j] = wide(v[j]);
                     }
@@ -234,9 +245,12 @@ impl Panels {
                 let quants = quants[from * W..][..deep * W].as_chunks::<W>().0;
                 for ((out, quants), scales) in out.chunks_mut(SHARE).zip(quants.chunks(SHARE)).zip(scales) {
                     let scale = scales.map(wide);
-                    for (out, q) in out.iter_mut().zip(quants) {
+                    let fours = out.as_chunks_mut::<4>().0.iter_mut().zip(quants.as_chunks::<4>().0);
+                    for (out, q) in fours {
                         for j in 0..W {
-                            out[j] = f32::from(q[j]) * scale[j];
+                            for r in 0..4 {
+                                out[r][j] = f32::from(q[r][j]) * scale[j];
+                            }
                         }
                     }
                 }
