@@ -244,7 +244,7 @@ impl Panels {
                 let scales = scales[from / SHARE * W..][..deep / SHARE * W].as_chunks::<W>().0;
                 let quants = quants[from * W..][..deep * W].as_chunks::<W>().0;
                 for ((out, quants), scales) in out.chunks_mut(SHARE).zip(quants.chunks(SHARE)).zip(scales) {
-                    let scale = scales.map(wide);
+                    let scale = widened(scales);
                     let fours = out.as_chunks_mut::<4>().0.iter_mut().zip(quants.as_chunks::<4>().0);
                     for (out, q) in fours {
                         for j in 0..W {
@@ -260,7 +260,7 @@ impl Panels {
                 let quants = quants[from / 2 * W..][..deep / 2 * W].as_chunks::<W>().0;
                 let shares = scales.chunks(2).zip(quants.chunks(SHARE / 2));
                 for (out, (scales, quants)) in out.chunks_mut(SHARE).zip(shares) {
-                    let (scale, least) = (scales[0].map(wide), scales[1].map(wide));
+                    let (scale, least) = (widened(&scales[0]), widened(&scales[1]));
                     let (low, high) = out.split_at_mut(SHARE / 2);
                     for ((low, high), q) in low.iter_mut().zip(high).zip(quants) {
                         for j in 0..W {
@@ -273,6 +273,15 @@ impl Panels {
         }
         &buffer[..deep * W]
     }
+}
+
+#[inline(always)]
+fn widened<const W: usize>(halves: &[u16; W]) -> [f32; W] {
+    let mut out = [0.0; W];
+    for (out, half) in out.iter_mut().zip(halves) {
+        *out = wide(*half);
+    }
+    out
 }
 
 /// An f16 as f32, exact for every finite number. No branch, so that a loop over it becomes vector code.
