@@ -1,7 +1,8 @@
 //! What the client reaches of what latency and concurrency allow, and what a recording costs in time and memory.
 //!
 //! `cargo run --release -p bedside-chat --example throughput [-- CALLS]` (10,000). Client and scripted server share this machine's
-//! cores, each on one thread, so the figures are a lower bound.
+//! cores, each on one thread, so the figures are a lower bound; a busy machine keeps the latency itself longer, so what it came to
+//! is measured beside (`real ms`) and the share is told against both.
 
 use bedside_chat::testing::{Act, FakeServer};
 use bedside_chat::{
@@ -9,6 +10,7 @@ use bedside_chat::{
 };
 use std::error::Error;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 const LATENCY: Duration = Duration::from_millis(50);
@@ -43,16 +45,26 @@ fn request(n: usize) -> ChatRequest {
     ChatRequest::new("m", messages)
 }
 
+/// How long the latency really takes on the server's thread, over and over: sum in microseconds, and count.
+async fn probe(sum: Arc<[AtomicU64; 2]>) {
+    loop {
+        let begun = Instant::now();
+        tokio::time::sleep(LATENCY).await;
+        sum[0].fetch_add(begun.elapsed().as_micros() as u64, Ordering::Relaxed);
+        sum[1].fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 /// Makes `calls` calls, `at_once` at a time as so many consultations would, and returns calls a second.
 async fn drive(backend: Arc<dyn ChatBackend>, calls: usize, at_once: usize) -> Result<f64, String> {
-    let next = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let next = Arc::new(AtomicUsize::new(0));
     let begun = Instant::now();
     let mut consultations = tokio::task::JoinSet::new();
     for _ in 0..at_once {
         let (backend, next) = (backend.clone(), next.clone());
         consultations.spawn(async move {
             loop {
-                let n = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                let n = next.fetch_add(1, Ordering::Relaxed);
                 if n >= calls {
                     return Ok(());
                 }
@@ -71,22 +83,25 @@ fn main() -> Result<(), Box<dyn Error>> {
         Act::After(LATENCY, Box::new(Act::Say("It began three days ago.".repeat(4))))
     };
     let server = serving.block_on(async { serving.spawn(FakeServer::start(script)).await })??;
+    let slept = Arc::new([AtomicU64::new(0), AtomicU64::new(0)]);
+    serving.spawn(probe(slept.clone()));
     println!("{calls} calls, latency {} ms; a limit of C calls in flight allows C / latency", LATENCY.as_millis());
-    println!(
-        "{:>10} {:>8} {:>12} {:>12} {:>8} {:>12} {:>12}",
-        "consulting", "limit", "calls/s", "allowed", "share", "resident MiB", "cpu us/call"
-    );
+    println!("consulting  limit  calls/s  allowed  share  real ms  of real  cpu us/call  resident MiB");
     for (at_once, limit) in [(1_000, 32), (1_000, 128), (1_000, 256), (1_000, 512), (1_000, 1_000)] {
         let config = OpenAiConfig { concurrency: limit, ..OpenAiConfig::new(server.base_url(), Dialect::Vllm) };
         let client = Arc::new(OpenAi::new(config)?);
         let made = calls.min(limit * 100);
         let before = busy();
+        slept.iter().for_each(|n| n.store(0, Ordering::Relaxed));
         let rate = calling.block_on(drive(client, made, at_once))?;
         let cpu = (busy() - before) / made as f64 * 1e6;
         let allowed = limit as f64 / LATENCY.as_secs_f64();
+        let [sum, times] = [&slept[0], &slept[1]].map(|n| n.load(Ordering::Relaxed) as f64);
+        let real = sum / times.max(1.0) / 1e3;
+        let share = 100.0 * rate / allowed;
+        let of_real = share * real / (1e3 * LATENCY.as_secs_f64());
         println!(
-            "{at_once:>10} {limit:>8} {rate:>12.0} {allowed:>12.0} {:>7.1}% {:>12.1} {cpu:>12.0}",
-            100.0 * rate / allowed,
+            "{at_once:>10} {limit:>6} {rate:>8.0} {allowed:>8.0} {share:>5.1}% {real:>8.1} {of_real:>7.1}% {cpu:>12.0} {:>13.1}",
             resident()
         );
     }
