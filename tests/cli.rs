@@ -71,8 +71,12 @@ fn every_command_has_help_with_an_example() {
         "probe",
         "check",
         "bench",
+        "train mid",
         "train sft",
+        "train rules",
+        "train rubrics",
         "train grpo",
+        "train m2",
         "eval",
         "report",
         "models pull",
@@ -100,6 +104,10 @@ fn misuse_is_a_sentence_with_a_hint_and_exit_code_two() {
         (vec!["eval", "--policy", "house"], 2),
         (vec!["eval", "--policy", "random", "--split", "left"], 2),
         (vec!["eval", "--policy", "random", "--baseline", "house"], 2),
+        (vec!["train", "rules", "--policy", nowhere, "--out", nowhere], 3),
+        (vec!["train", "mid", "--new", "16,1,300", "--out", nowhere, "--text", nowhere], 3),
+        (vec!["train", "m2", "--new", "16,1,300", "--out", nowhere, "--more", "rules=--steeps 3"], 2),
+        (vec!["train", "m2", "--new", "16,1,300", "--out", nowhere, "--more", "dinner=--lr 1"], 2),
         (vec!["models", "import", nowhere], 3),
         (vec!["report", "--run", nowhere, "--out", nowhere], 3),
         (vec!["run", "--without", "soul"], 2),
@@ -411,4 +419,71 @@ fn a_model_is_imported_listed_verified_and_evaluated_by_its_name_and_pulling_wit
         o.status.code() == Some(3) && error.contains("cannot be reached") && error.contains("models import"),
         "{error}"
     );
+}
+
+#[test]
+fn the_paper_s_stages_are_planned_run_in_order_and_gone_on_with_where_they_stopped() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| dir.path().join(name).to_str().expect("utf-8").to_owned();
+    let (out, reading, general) = (path("m2"), path("reading.txt"), path("general.txt"));
+    std::fs::write(&reading, "The heart has four chambers. ".repeat(40)).expect("written");
+    std::fs::write(&general, "A train leaves at noon. ".repeat(40)).expect("written");
+    let mid = format!("mid=--text {reading} --general {general} --held-percent 0 --window 64 --kl-weight 0.5");
+    let guard = format!("rubrics=--guard-text {general} --guard-tasks instructions --guard-limit 4 --guard-reply 8");
+    let sizes = "--cases 4 --held-cases 2 --sft-epochs 1 --rules-steps 1 --rubrics-steps 2 --fragments-steps 1 \
+                 --groups 2 --group-size 2 --held-every 2";
+    let more = "fragments=--logged-consultations 6";
+    let train: Vec<&str> = ["train", "m2", "--new", "16,1,300", "--out", &out]
+        .into_iter()
+        .chain(sizes.split_whitespace())
+        .chain(["--more", &mid, "--more", &guard, "--more", more])
+        .collect();
+    let with = |more: &[&'static str]| bedside(&train.iter().copied().chain(more.iter().copied()).collect::<Vec<_>>());
+    let planned = with(&["--dry-run"]);
+    assert!(planned.status.success(), "{}", text(&planned.stderr));
+    let commands: Vec<String> =
+        text(&planned.stdout).lines().map(|l| l.split(' ').take(3).collect::<Vec<_>>().join(" ")).collect();
+    let expected = ["mid", "sft", "rules", "rubrics", "grpo"].map(|c| format!("bedside train {c}"));
+    assert_eq!(commands, expected);
+    assert!(!dir.path().join("m2").exists(), "a plan writes nothing");
+
+    let o = with(&[]);
+    assert!(o.status.success(), "{}", text(&o.stderr));
+    let read = |file: &str| std::fs::read(dir.path().join("m2").join(file)).expect(file);
+    let record = |stage: &str| -> serde_json::Value {
+        serde_json::from_slice(&read(&format!("{stage}/run.json"))).expect("a record")
+    };
+    let progress: serde_json::Value = serde_json::from_slice(&read("m2.json")).expect("JSON");
+    let stages = ["mid", "sft", "rules", "rubrics", "fragments"];
+    for (i, stage) in stages.iter().enumerate() {
+        assert_eq!(progress["done"][i]["stage"], *stage);
+        if i > 0 {
+            assert_eq!(record(stage)["parent"]["digest"], progress["done"][i - 1]["policy"], "{stage}");
+        }
+    }
+    assert_eq!(record("rubrics")["stage"], "rubrics");
+    let metrics = text(&read("rubrics/metrics.jsonl"));
+    assert!(
+        metrics.contains("\"guard/perplexity_ratio\":") && metrics.contains("\"guard/accuracy_drop\":"),
+        "{metrics}"
+    );
+    assert!(text(&read("mid/metrics.jsonl")).contains("\"loss/kl\":"));
+
+    // A folder in use is refused; another plan too, by the name of the stage that differs.
+    assert_eq!(with(&[]).status.code(), Some(3));
+    let o = with(&["--resume", "--more", "rules=--lr 0.5"]);
+    assert!(o.status.code() == Some(3) && text(&o.stderr).contains("differs in: rules"), "{}", text(&o.stderr));
+
+    // As if it had stopped within the fourth stage: what is done stays, the rest ends at the same bits.
+    let last = read("fragments/policy/model.safetensors");
+    let mut cut = progress.clone();
+    cut["done"].as_array_mut().expect("a list").truncate(3);
+    std::fs::write(dir.path().join("m2/m2.json"), cut.to_string()).expect("written");
+    std::fs::remove_dir_all(dir.path().join("m2/fragments")).expect("removed");
+    let o = with(&["--resume"]);
+    let said = text(&o.stderr);
+    assert!(o.status.success() && said.contains("rules: done before") && said.contains("4 of 5"), "{said}");
+    assert!(!said.contains("rubrics: done before"), "{said}");
+    assert!(last == read("fragments/policy/model.safetensors"), "the last policy differs");
+    assert_eq!(serde_json::from_slice::<serde_json::Value>(&read("m2.json")).expect("JSON"), progress);
 }

@@ -2,7 +2,14 @@
 
 mod dashboard;
 mod grpo;
+mod guard;
+mod m2;
+mod mid;
+mod recipe;
+mod rubrics;
+mod rules;
 mod sft;
+mod tasks;
 
 pub use sft::rate;
 
@@ -24,7 +31,10 @@ use std::sync::Arc;
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "Example:\n  bedside train sft --new 128,4,2048 --out runs/sft\n  bedside train grpo --policy runs/sft/policy --out runs/rl",
+    after_help = "Examples:\n  bedside train m2 --new 128,4,2048 --out runs/m2\n  \
+                  bedside train sft --new 128,4,2048 --out runs/sft\n  \
+                  bedside train rules --policy runs/sft/policy --out runs/rules\n  \
+                  bedside train grpo --policy runs/rules/policy --out runs/rl",
     arg_required_else_help = true
 )]
 pub struct Args {
@@ -34,49 +44,43 @@ pub struct Args {
 
 #[derive(clap::Subcommand)]
 enum Which {
+    /// Read: medical text, text with reasoning notes, and general text that is not to be forgotten
+    Mid(mid::Args),
     /// Imitate the better consultations of a stochastic teacher
     Sft(sft::Args),
+    /// Reinforce on questions that a rule checks: exams, arithmetic, calculators, instructions
+    Rules(rules::Args),
+    /// Reinforce on single replies, scored by the case's rubric
+    Rubrics(rubrics::Args),
     /// Reinforce on fragments or whole consultations, by group-relative policy optimisation
     Grpo(grpo::Args),
+    /// All stages in the paper's order, one folder each
+    M2(m2::Args),
 }
 
 pub fn run(args: Args) -> Result<ExitCode, Fail> {
     match args.stage {
+        Which::Mid(a) => mid::run(a),
         Which::Sft(a) => sft::run(a),
+        Which::Rules(a) => rules::run(a),
+        Which::Rubrics(a) => rubrics::run(a),
         Which::Grpo(a) => grpo::run(a),
+        Which::M2(a) => m2::run(a),
     }
 }
 
 /// What every stage is told.
 #[derive(clap::Args)]
-struct Common {
+struct RunArgs {
     /// Folder of the run: run.json, metrics.jsonl, alarms.jsonl, tensorboard/, checkpoints/, policy/
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// Go on with the run in --out, given the same arguments; on a CPU to the same bits
     #[arg(long)]
     resume: bool,
-    /// `builtin` generates patients; otherwise a folder of records. Those of the training split are learnt from
-    #[arg(long, default_value = "builtin", value_name = "DIR|builtin")]
-    records: String,
-    /// Cases that are learnt from
-    #[arg(long, default_value_t = 600, value_parser = within::<usize>(1, MOST))]
-    cases: usize,
-    /// Cases of the validation split that are looked at and never learnt from; 0 for none
-    #[arg(long, default_value_t = 40, value_parser = within::<usize>(0, MOST))]
-    held_cases: usize,
-    /// Steps between looks at them
+    /// Steps between looks at what is held out
     #[arg(long, default_value_t = 50, value_parser = within::<u64>(1, MOST))]
     held_every: u64,
-    /// Consultations that the teacher plays on each case
-    #[arg(long, default_value_t = 6, value_parser = within::<usize>(1, 1_000))]
-    tries: usize,
-    /// How many of them are kept, the best by score
-    #[arg(long, default_value_t = 3, value_parser = within::<usize>(1, 1_000))]
-    keep: usize,
-    /// Doctor turns at most
-    #[arg(long, default_value_t = 12, value_parser = within::<u32>(2, MOST_TURNS))]
-    max_turns: u32,
     /// Of every draw of the run
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -92,15 +96,40 @@ struct Common {
     /// Checkpoints that stay
     #[arg(long, default_value_t = 2, value_parser = within::<usize>(1, 1_000))]
     keep_checkpoints: usize,
-    /// Threads for the teacher; the result does not depend on them
-    #[arg(long, value_parser = within::<usize>(1, MOST_THREADS))]
-    threads: Option<usize>,
     /// cpu, cuda or cuda:N
     #[arg(long, default_value = "cpu")]
     device: String,
     /// One JSON object a step, and one at the end
     #[arg(long)]
     json: bool,
+}
+
+/// What stages in the environment are told besides.
+#[derive(clap::Args)]
+struct Common {
+    #[command(flatten)]
+    run: RunArgs,
+    /// `builtin` generates patients; otherwise a folder of records. Those of the training split are learnt from
+    #[arg(long, default_value = "builtin", value_name = "DIR|builtin")]
+    records: String,
+    /// Cases that are learnt from
+    #[arg(long, default_value_t = 600, value_parser = within::<usize>(1, MOST))]
+    cases: usize,
+    /// Cases of the validation split that are looked at and never learnt from; 0 for none
+    #[arg(long, default_value_t = 40, value_parser = within::<usize>(0, MOST))]
+    held_cases: usize,
+    /// Consultations that the teacher plays on each case
+    #[arg(long, default_value_t = 6, value_parser = within::<usize>(1, 1_000))]
+    tries: usize,
+    /// How many of them are kept, the best by score
+    #[arg(long, default_value_t = 3, value_parser = within::<usize>(1, 1_000))]
+    keep: usize,
+    /// Doctor turns at most
+    #[arg(long, default_value_t = 12, value_parser = within::<u32>(2, MOST_TURNS))]
+    max_turns: u32,
+    /// Threads for the teacher; the result does not depend on them
+    #[arg(long, value_parser = within::<usize>(1, MOST_THREADS))]
+    threads: Option<usize>,
 }
 
 /// The part of run.json that says on what was trained.
@@ -142,14 +171,10 @@ impl Common {
         }
     }
 
-    fn lora(&self) -> Option<Lora> {
-        self.lora.map(|rank| Lora { rank, alpha: 2.0 * rank as f64 })
-    }
-
     /// The teacher's consultations on some cases; `stream` keeps those for learning and for looking apart.
     fn taught(&self, cases: &Arc<Vec<Arc<Case>>>, env: &EnvConfig, stream: u64) -> Result<Vec<Demonstration>, Fail> {
         let threads = self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
-        let plan = Plan { tries: self.tries, keep: self.keep, seed: Seed(self.seed ^ (stream << 32)), threads };
+        let plan = Plan { tries: self.tries, keep: self.keep, seed: Seed(self.run.seed ^ (stream << 32)), threads };
         let bar = out::progress(cases.len() as u64, "teaching");
         let shown = demonstrate(cases, env, Teacher::default, plan, || bar.inc(1))?;
         bar.finish_and_clear();
@@ -157,6 +182,12 @@ impl Common {
             return Err(Fail::usage("no consultation of the teacher has a score", "more --cases or --tries"));
         }
         Ok(shown)
+    }
+}
+
+impl RunArgs {
+    fn lora(&self) -> Option<Lora> {
+        self.lora.map(|rank| Lora { rank, alpha: 2.0 * rank as f64 })
     }
 
     /// Drives a stage to its end: a dashboard on standard error, lines on standard output.

@@ -10,6 +10,10 @@ use crate::optimizer::{Optimizer, OptimizerError, Update, clip};
 use bedside_lm::{Gradients, HeadOptions, LmError, Model};
 use candle_core::{DType, Tensor};
 
+mod absorb;
+
+pub use absorb::{Parts, Weighted};
+
 /// Why a step was not taken. Parameters are as they were before it.
 #[derive(Debug, thiserror::Error)]
 pub enum LearnError {
@@ -69,10 +73,15 @@ impl Learner {
         Ok(Forward { log_probs: host(&out.log_probs)?, tensor: out.log_probs, entropy })
     }
 
-    /// Back-propagates `sum(logp * dlogp)` and adds to what earlier batches gave.
+    /// Back-propagates `sum(logp * dlogp)`.
     fn backward(&self, forward: &Forward, dlogp: Vec<f64>, into: &mut Gathered) -> Result<(), LearnError> {
-        let weights = Tensor::from_vec(dlogp, forward.log_probs.len(), forward.tensor.device())?;
-        let loss = (&forward.tensor * weights.to_dtype(forward.tensor.dtype())?)?.sum_all()?;
+        self.descend(&forward.tensor, dlogp, into)
+    }
+
+    /// Back-propagates `sum(values * slopes)` and adds to what earlier batches gave.
+    fn descend(&self, values: &Tensor, slopes: Vec<f64>, into: &mut Gathered) -> Result<(), LearnError> {
+        let slopes = Tensor::from_vec(slopes, values.dims1()?, values.device())?;
+        let loss = (values * slopes.to_dtype(values.dtype())?)?.sum_all()?;
         let gradients = self.model.backward(&loss)?;
         if into.0.is_empty() {
             into.0 = gradients.0;
@@ -114,30 +123,42 @@ impl Learner {
 
     /// Supervised: mean negative log-likelihood of the lessons' reply tokens (masked ones left out). Returns `loss`, `grad_norm`.
     pub fn imitate(&mut self, lessons: &[Lesson], lr: f64) -> Result<Metrics, LearnError> {
-        let singles: Vec<&[Lesson]> = lessons.iter().map(std::slice::from_ref).collect();
-        let wanted: usize = lessons.iter().map(|l| l.mask().iter().filter(|m| **m).count()).sum();
-        if wanted == 0 {
-            return Err(LearnError::Nothing);
-        }
-        let each = 1.0 / wanted as f64;
-        let (mut gathered, mut total) = (Gathered(Vec::new()), 0.0);
-        for batch in pack(&singles, self.batch_tokens) {
-            let forward = self.forward(&batch, 1.0, false)?;
-            let mut dlogp = vec![0.0; forward.log_probs.len()];
-            for (lesson, range) in &batch.lessons {
-                for (i, _) in range.clone().zip(lessons[*lesson].mask()).filter(|(_, m)| *m) {
-                    total -= forward.log_probs[i] * each;
-                    dlogp[i] = -each;
-                }
-            }
-            self.backward(&forward, dlogp, &mut gathered)?;
-        }
+        let mut gathered = Gathered(Vec::new());
+        let total = self.cross_entropy(lessons, 1.0, &mut gathered)?.ok_or(LearnError::Nothing)?;
         let norm = self.apply(&gathered, lr)?;
         let mut out = Metrics::default();
         out.set("loss", total);
         out.set("grad_norm", norm);
         out.set("learning_rate", lr);
         Ok(out)
+    }
+
+    /// Gathers the slopes of `weight` times the mean negative log-likelihood of the lessons' reply tokens (masked ones left out), and
+    /// returns that mean; `None` of no tokens.
+    fn cross_entropy(
+        &self,
+        lessons: &[Lesson],
+        weight: f64,
+        gathered: &mut Gathered,
+    ) -> Result<Option<f64>, LearnError> {
+        let singles: Vec<&[Lesson]> = lessons.iter().map(std::slice::from_ref).collect();
+        let wanted: usize = lessons.iter().map(|l| l.mask().iter().filter(|m| **m).count()).sum();
+        if wanted == 0 {
+            return Ok(None);
+        }
+        let (each, mut total) = (1.0 / wanted as f64, 0.0);
+        for batch in pack(&singles, self.batch_tokens) {
+            let forward = self.forward(&batch, 1.0, false)?;
+            let mut dlogp = vec![0.0; forward.log_probs.len()];
+            for (lesson, range) in &batch.lessons {
+                for (i, _) in range.clone().zip(lessons[*lesson].mask()).filter(|(_, m)| *m) {
+                    total -= forward.log_probs[i] * each;
+                    dlogp[i] = -weight * each;
+                }
+            }
+            self.backward(&forward, dlogp, gathered)?;
+        }
+        Ok(Some(total))
     }
 
     /// Mean negative log-likelihood of the lessons' reply tokens, and their number. Nothing is learned.

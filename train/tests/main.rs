@@ -4,6 +4,8 @@ mod credit;
 mod differential;
 mod golden;
 mod groups;
+mod mid;
 mod rounds;
+mod rules;
 mod stages;
 mod tensorboard;

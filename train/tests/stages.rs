@@ -14,7 +14,7 @@ use bedside_train::grpo::{Credit, GrpoConfig, advantages};
 use bedside_train::learner::Learner;
 use bedside_train::lesson::Lesson;
 use bedside_train::policy_folder::PolicyFolder;
-use bedside_train::stage::reinforcement::dealt_out;
+use bedside_train::stage::round::dealt_out;
 use bedside_train::stage::starts::{Logged, StartFrom};
 use bedside_train::stage::state::bits;
 use bedside_train::stage::{

@@ -8,7 +8,7 @@ use crate::ops::attention::Heads;
 use crate::ops::embedding::{rows_of, sum_rows};
 use crate::ops::linear::{Linear, Lora};
 use crate::ops::rope::Rope;
-use crate::ops::{cpu::wide, head, rms_norm};
+use crate::ops::{cpu::wide, head, kl, rms_norm};
 use crate::packed::Packed;
 use crate::params::{Param, Sink, Trained};
 use crate::weights::{Weights, normal};
@@ -310,6 +310,35 @@ impl HeadOp {
     }
 }
 
+/// The node from hidden states to divergences from a frozen reference.
+pub(crate) struct KlOp {
+    pub out: Tensor,
+    pub body: Arc<Body>,
+    /// Rows of the hidden states; the reference has these alone.
+    pub rows: Vec<u32>,
+    pub reference: kl::Reference,
+    pub chunk: usize,
+    pub temperature: f64,
+}
+
+impl KlOp {
+    pub fn attach(self, hidden: &Tensor) -> Result<Tensor> {
+        Ok(hidden.apply_op1(self)?)
+    }
+
+    fn backward(&self, hidden: &Tensor, g: &Tensor) -> Result<Tensor> {
+        let hidden = hidden.detach();
+        let weight = self.body.head();
+        let h = rows_of(&hidden, &self.rows)?;
+        let of_w = weight.slot.is_some();
+        let (gh, gw) = kl::backward(&h, &weight.value, &self.reference, g, self.chunk, self.temperature, of_w)?;
+        if let (Some(slot), Some(gw)) = (weight.slot, gw) {
+            self.body.sink.add(slot, &gw)?;
+        }
+        Ok(sum_rows(&gh, &self.rows, hidden.dims()[0])?.to_dtype(hidden.dtype())?)
+    }
+}
+
 /// Hands a result that exists already to candle's graph. It is fresh and contiguous, so the storage is the tensor.
 fn cpu_copy(out: &Tensor) -> candle_core::Result<(CpuStorage, Shape)> {
     match &*out.storage_and_layout().0 {
@@ -347,6 +376,24 @@ impl CustomOp1 for Spine {
 impl CustomOp1 for HeadOp {
     fn name(&self) -> &'static str {
         "log_probs"
+    }
+
+    fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
+        cpu_copy(&self.out)
+    }
+
+    fn cuda_fwd(&self, _: &CudaStorage, _: &Layout) -> candle_core::Result<(CudaStorage, Shape)> {
+        cuda_copy(&self.out)
+    }
+
+    fn bwd(&self, hidden: &Tensor, _: &Tensor, g: &Tensor) -> candle_core::Result<Option<Tensor>> {
+        self.backward(hidden, &g.detach().contiguous()?).map(Some).map_err(candle_core::Error::wrap)
+    }
+}
+
+impl CustomOp1 for KlOp {
+    fn name(&self) -> &'static str {
+        "kl"
     }
 
     fn cpu_fwd(&self, _: &CpuStorage, _: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {

@@ -33,7 +33,7 @@ pub use chat::{ChatTemplate, Message, Role};
 pub use config::LmConfig;
 pub use decode::Decoder;
 pub use error::{LmError, Result};
-pub use model::{Gradients, HeadOptions, HeadOut, Model, Trainable};
+pub use model::{Frozen, Gradients, HeadOptions, HeadOut, Model, Trainable};
 pub use packed::{Packed, Predictions, SequenceSpan};
 pub use policy::{LmPolicy, LmPolicyConfig};
 pub use rows::Rows;

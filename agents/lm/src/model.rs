@@ -1,12 +1,12 @@
 //! The model that learns.
 
-use crate::body::{Body, HeadOp, Spine};
+use crate::body::{Body, HeadOp, KlOp, Spine};
 use crate::config::LmConfig;
 use crate::decode::Decoder;
 use crate::error::{LmError, Result};
 use crate::ops::embedding::rows_of;
-use crate::ops::head;
 use crate::ops::sum::sum as add;
+use crate::ops::{head, kl};
 use crate::packed::Packed;
 use crate::params::Trained;
 use crate::weights::Weights;
@@ -47,6 +47,13 @@ impl Default for HeadOptions {
 pub struct HeadOut {
     pub log_probs: Tensor,
     pub entropy: Option<Tensor>,
+}
+
+/// What [`Model::kl`] holds a model against: hidden states of the same batch, and the model they come from.
+#[derive(Clone, Copy)]
+pub struct Frozen<'a> {
+    pub model: &'a Model,
+    pub hidden: &'a Tensor,
 }
 
 /// Gradients of a model's trained parameters, in the order and number format of [`Model::vars`].
@@ -156,6 +163,31 @@ impl Model {
     pub fn logp(&self, hidden: &Tensor, targets: &[u32], chunk: usize) -> Result<Tensor> {
         let rows: Vec<u32> = (0..targets.len() as u32).collect();
         Ok(self.log_probs(hidden, &rows, targets, HeadOptions { chunk, ..HeadOptions::default() })?.log_probs)
+    }
+
+    /// KL(own || reference) of the next-token distributions at hidden rows `rows`, exact over the vocabulary, in nats, [N];
+    /// differentiable in this model, never in the reference. Under low-rank training the reference is the model itself with
+    /// [`Model::reference_hidden`]; else it is another model, frozen. `options.entropy` is not looked at.
+    pub fn kl(&self, hidden: &Tensor, reference: Frozen<'_>, rows: &[u32], options: HeadOptions) -> Result<Tensor> {
+        let n = hidden.dims2()?.0.min(reference.hidden.dims2()?.0);
+        if let Some(row) = rows.iter().find(|r| **r as usize >= n) {
+            return Err(LmError::misuse(format!("row {row} of {n} hidden states")));
+        }
+        let (own, other) = (self.config.vocab_size, reference.model.config.vocab_size);
+        if own != other {
+            return Err(LmError::misuse(format!("a reference with a vocabulary of {other} for one of {own}")));
+        }
+        let HeadOptions { chunk, temperature, .. } = options;
+        let reference = kl::Reference {
+            h: rows_of(&reference.hidden.detach(), rows)?,
+            w: reference.model.body.head().value.detach(),
+        };
+        let out =
+            kl::forward(&rows_of(&hidden.detach(), rows)?, &self.body.head().value, &reference, chunk, temperature)?;
+        if !hidden.track_op() {
+            return Ok(out);
+        }
+        KlOp { out, body: self.body.clone(), rows: rows.to_vec(), reference, chunk, temperature }.attach(hidden)
     }
 
     /// The gradient of a scalar loss, computed by candle from log-probabilities, with respect to every trained parameter. Use

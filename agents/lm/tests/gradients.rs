@@ -1,7 +1,7 @@
 //! Every parameter that should learn gets a gradient, and it is the right one.
 
 use bedside_lm::testing::{lively, tiny};
-use bedside_lm::{Gradients, HeadOptions, Model, Packed, Result, Trainable};
+use bedside_lm::{Frozen, Gradients, HeadOptions, Model, Packed, Result, Trainable};
 use candle_core::{D, DType, Device, Tensor, Var};
 
 /// Compares gradients with central differences of the loss in every single number of every variable, relative to the largest
@@ -119,6 +119,53 @@ fn qwen3_with_query_and_key_norms_matches_finite_differences() -> Result<()> {
 #[test]
 fn low_rank_corrections_match_finite_differences_in_every_family() -> Result<()> {
     ["llama", "untied", "qwen2", "qwen3"].iter().try_for_each(|family| matches_differences(family, LORA))
+}
+
+/// Divergence from a reference, each row counting differently, beside a term in the log-probabilities.
+fn divergence(model: &Model, reference: &Model, batch: &Packed, options: HeadOptions) -> Result<Tensor> {
+    let p = batch.predictions()?;
+    let hidden = model.hidden(batch)?;
+    let own = std::ptr::eq(model, reference);
+    let frozen = if own { reference.reference_hidden(batch)? } else { reference.hidden(batch)? };
+    let kl = model.kl(&hidden, Frozen { model: reference, hidden: &frozen }, &p.rows, options)?;
+    let weigh: Vec<f64> = (0..p.rows.len()).map(|i| 1.0 + ((i * 7) as f64).sin()).collect();
+    let weigh = Tensor::from_vec(weigh, p.rows.len(), &Device::Cpu)?.to_dtype(kl.dtype())?;
+    let logp = model.log_probs(&hidden, &p.rows, &p.targets, options)?.log_probs;
+    Ok(((kl * weigh)?.sum_all()? - (logp.sum_all()? * 0.1)?)?)
+}
+
+#[test]
+fn the_divergence_from_a_frozen_reference_matches_finite_differences() -> Result<()> {
+    let options = HeadOptions { chunk: 3, temperature: 0.8, entropy: false };
+    for family in ["llama", "untied"] {
+        let other = Model::new(&lively(tiny(family), 99)?, Trainable::Nothing, DType::F64, &Device::Cpu, 0)?;
+        for trainable in [Trainable::All, LORA] {
+            let model = model(family, trainable, DType::F64)?;
+            // Under low-rank training the model without its corrections is the reference.
+            let reference = if trainable == LORA { &model } else { &other };
+            let of = || divergence(&model, reference, &batch(), options);
+            let gradients: Vec<Option<Tensor>> = model.backward(&of()?)?.0.into_iter().map(Some).collect();
+            let wrong = check(model.vars(), &gradients, 1e-5, 1e-3, &|| number(&of().unwrap()));
+            assert!(wrong.is_empty(), "{family} {trainable:?}: {wrong:#?}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_model_does_not_diverge_from_itself_and_refuses_a_reference_of_another_vocabulary() -> Result<()> {
+    let model = model("llama", Trainable::All, DType::F64)?;
+    let (hidden, p) = (model.hidden(&batch())?, batch().predictions()?);
+    let same = Model::new(&model.to_weights()?, Trainable::Nothing, DType::F64, &Device::Cpu, 0)?;
+    let frozen = same.hidden(&batch())?;
+    let kl = model.kl(&hidden, Frozen { model: &same, hidden: &frozen }, &p.rows, HeadOptions::default())?;
+    assert!(numbers(&kl).iter().all(|k| k.abs() < 1e-12), "{kl}");
+    let config = bedside_lm::LmConfig { vocab_size: 24, ..tiny("llama") };
+    let other = Model::new(&lively(config, 1)?, Trainable::Nothing, DType::F64, &Device::Cpu, 0)?;
+    let frozen = other.hidden(&batch())?;
+    assert!(model.kl(&hidden, Frozen { model: &other, hidden: &frozen }, &p.rows, HeadOptions::default()).is_err());
+    assert!(model.kl(&hidden, Frozen { model: &same, hidden: &hidden }, &[99], HeadOptions::default()).is_err());
+    Ok(())
 }
 
 /// The check would have seen what it is there for: with candle's own kernels the parameters before them get no gradient, no

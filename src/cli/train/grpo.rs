@@ -1,14 +1,17 @@
 //! `bedside train grpo`: reinforcement on fragments or whole consultations.
 
+use super::guard::{GuardArgs, GuardData, guarded};
+use super::recipe::Recipe;
+use super::tasks::HELD_PERCENT;
 use super::{Common, Data};
 use crate::cli::fail::Fail;
 use crate::cli::source::{MOST, MOST_TURNS, within};
 use bedside::train::grpo::{ImportanceMode, TurnCredit};
 use bedside::train::policy_folder::PolicyFolder;
 use bedside::train::stage::starts::{Logged, StartFrom};
-use bedside::train::stage::{Parent, Reinforcement, RlConfig, RunFolder, RunRecord, device, recipe};
+use bedside::train::stage::{Parent, Reinforcement, RlConfig, RunFolder, RunRecord, device};
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 #[derive(clap::Args)]
@@ -16,6 +19,7 @@ use std::process::ExitCode;
                         bedside train grpo --policy runs/sft/policy --out runs/session --start session --turn-credit 0.5 --turn-source counterfactual\n  \
                         bedside train grpo --policy runs/sft/policy --out runs/dapo --preset dapo --groups 16 --set epsilon_high=0.3\n\n\
                         A preset's lengths are fitted to the policy's replies; --set changes any choice of run.json's grpo part.\n\
+                        --guard-text and --guard-tasks watch what the policy could do before.\n\
                         --shuffle-rewards is the control that must not improve, --lr 0 the one that must not move.")]
 pub struct Args {
     #[command(flatten)]
@@ -23,12 +27,8 @@ pub struct Args {
     /// The policy to begin with: a folder, `embedded`, or a name of `bedside models list`
     #[arg(long, value_name = "DIR|NAME")]
     policy: PathBuf,
-    /// m2, dapo, dr_grpo, gspo or orbit
-    #[arg(long, default_value = "m2")]
-    preset: String,
-    /// One choice of the recipe, such as epsilon_high=0.3; may be repeated
-    #[arg(long, value_name = "KEY=VALUE")]
-    set: Vec<String>,
+    #[command(flatten)]
+    recipe: Recipe,
     /// Where groups start: fragment or session
     #[arg(long, default_value = "fragment", value_parser = ["fragment", "session"])]
     start: String,
@@ -50,94 +50,101 @@ pub struct Args {
     /// What a turn earns: fragment judges it by what was open before it, counterfactual plays the consultation again without it
     #[arg(long, default_value = "fragment", value_parser = ["fragment", "counterfactual"])]
     turn_source: String,
-    /// Rounds
-    #[arg(long, default_value_t = 60, value_parser = within::<u64>(1, MOST))]
-    steps: u64,
     /// End with the round that brings the generated tokens here, if that is before --steps
     #[arg(long, value_name = "N", value_parser = within::<u64>(1, u64::MAX))]
     tokens: Option<u64>,
-    /// Members of a group; the preset's by default
-    #[arg(long, value_parser = within::<usize>(2, 4_096))]
-    group_size: Option<usize>,
-    /// Groups of a round
-    #[arg(long, default_value_t = 16, value_parser = within::<usize>(1, MOST))]
-    groups: usize,
-    /// Learning rate. Presets are for billions of parameters; a million wants more
-    #[arg(long, default_value_t = 3e-4, value_parser = super::sft::rate)]
-    lr: f64,
-    /// Replies under way at once
-    #[arg(long, default_value_t = 128, value_parser = within::<usize>(1, 65_536))]
-    rows: usize,
     /// Play the next round while this one is learnt from: by weights one step old, which importance weights correct
     #[arg(long)]
     overlap: bool,
-    /// Deals each group's scores out at random, by this seed: a control
-    #[arg(long, value_name = "SEED")]
-    shuffle_rewards: Option<u64>,
+    #[command(flatten)]
+    guard: GuardArgs,
 }
 
 #[derive(Serialize)]
 struct Recorded<'a> {
     rl: &'a RlConfig,
     data: Data,
-}
-
-impl Args {
-    fn config(&self, reply: usize) -> Result<RlConfig, Fail> {
-        let mut grpo = recipe::fitted(&self.preset, reply)?;
-        recipe::with_groups(&mut grpo, self.groups);
-        grpo.group_size = self.group_size.unwrap_or(grpo.group_size);
-        grpo.steps = self.steps;
-        grpo.seed = self.common.seed;
-        grpo.schedule.lr = self.lr;
-        let weight = self.turn_credit.unwrap_or(0.0);
-        grpo.turn_credit = match self.turn_source.as_str() {
-            "counterfactual" => TurnCredit::counterfactual(weight),
-            _ => TurnCredit { weight, ..grpo.turn_credit },
-        };
-        if self.overlap {
-            grpo.importance.mode = grpo.importance.mode.or(Some(ImportanceMode::TokenTruncate));
-        }
-        let turns = self.fragment_turns;
-        let logged = match self.logged.as_str() {
-            "policy" => Logged::Policy { consultations: self.logged_consultations, every: self.logged_every },
-            _ => Logged::Teacher,
-        };
-        let start = if self.start == "session" { StartFrom::Session } else { StartFrom::Fragment { turns, logged } };
-        Ok(RlConfig {
-            lora: self.common.lora(),
-            batch_tokens: self.common.batch_tokens,
-            rows: self.rows,
-            shuffle_rewards: self.shuffle_rewards,
-            token_budget: self.tokens,
-            held_every: self.common.held_every,
-            overlap: self.overlap,
-            ..RlConfig::new(recipe::set(&grpo, &self.set)?, start)
-        })
-    }
+    guard: Option<GuardData>,
 }
 
 pub fn run(args: Args) -> Result<ExitCode, Fail> {
-    let common = &args.common;
-    let device = device(&common.device)?;
-    let policy = PolicyFolder::find(&args.policy)?;
-    let config = args.config(policy.config.max_new_tokens)?;
+    let turns = args.fragment_turns;
+    let logged = match args.logged.as_str() {
+        "policy" => Logged::Policy { consultations: args.logged_consultations, every: args.logged_every },
+        _ => Logged::Teacher,
+    };
+    let start = if args.start == "session" { StartFrom::Session } else { StartFrom::Fragment { turns, logged } };
+    let weight = args.turn_credit.unwrap_or(0.0);
+    let turn_credit = match args.turn_source.as_str() {
+        "counterfactual" => TurnCredit::counterfactual(weight),
+        _ => TurnCredit { weight, ..TurnCredit::default() },
+    };
+    let Args { common, policy, recipe, guard, tokens, overlap, .. } = &args;
+    let (tokens, overlap) = (*tokens, *overlap);
+    reinforce(Reinforced { stage: "grpo", common, policy, recipe, guard, start, turn_credit, tokens, overlap })
+}
+
+/// A run of reinforcement in the environment.
+pub(super) struct Reinforced<'a> {
+    /// As run.json calls it.
+    pub(super) stage: &'a str,
+    pub(super) common: &'a Common,
+    pub(super) policy: &'a Path,
+    pub(super) recipe: &'a Recipe,
+    pub(super) guard: &'a GuardArgs,
+    pub(super) start: StartFrom,
+    pub(super) turn_credit: TurnCredit,
+    /// Where the run ends, if before its last round.
+    pub(super) tokens: Option<u64>,
+    pub(super) overlap: bool,
+}
+
+pub(super) fn reinforce(asked: Reinforced<'_>) -> Result<ExitCode, Fail> {
+    let Reinforced { common, recipe, start, overlap, .. } = asked;
+    let device = device(&common.run.device)?;
+    let policy = PolicyFolder::find(asked.policy)?;
+    let mut grpo = recipe.grpo(&common.run, policy.config.max_new_tokens)?;
+    grpo.turn_credit = asked.turn_credit;
+    if overlap {
+        grpo.importance.mode = grpo.importance.mode.or(Some(ImportanceMode::TokenTruncate));
+    }
+    let config = RlConfig {
+        lora: common.run.lora(),
+        batch_tokens: common.run.batch_tokens,
+        rows: recipe.rows,
+        shuffle_rewards: recipe.shuffle_rewards,
+        token_budget: asked.tokens,
+        held_every: common.run.held_every,
+        overlap,
+        ..RlConfig::new(recipe.changed(&grpo)?, start)
+    };
     let world = common.world()?;
-    let parent = Parent { path: args.policy.clone(), digest: policy.digest()? };
-    let recorded = Recorded { rl: &config, data: common.data(&world) };
-    let record = RunRecord::new("grpo", common.seed, &recorded, Some(parent));
-    let run = RunFolder::open(&common.out, record, common.resume, common.keep_checkpoints)?;
+    let parent = Parent { path: asked.policy.to_owned(), digest: policy.digest()? };
+    let (guard, watched) = asked.guard.load(&common.run, &policy, HELD_PERCENT)?.unzip();
+    let recorded = Recorded { rl: &config, data: common.data(&world), guard: watched };
+    let record = RunRecord::new(asked.stage, common.run.seed, &recorded, Some(parent));
+    let run = RunFolder::open(&common.run.out, record, common.run.resume, common.run.keep_checkpoints)?;
     let taught = match config.start {
         StartFrom::Fragment { logged: Logged::Teacher, .. } => {
             common.taught(&world.cases, &world.env, 0)?.into_iter().map(|d| (d.case, d.log)).collect()
         }
         _ => Vec::new(),
     };
-    let mut stage = Reinforcement::new(config, world, policy, taught, &device)?;
+    let stage = Reinforcement::new(config, world, policy, taught, &device)?;
     if let Some(pool) = stage.pool() {
         let dropped: Vec<String> = pool.sifted.dropped.iter().map(|(why, n)| format!("{} {n}", why.word())).collect();
         eprintln!("{} of {} fragments kept; dropped: {}", pool.sifted.kept, pool.sifted.seen, dropped.join(", "));
     }
-    let shown = ["reward", "held/score", "frac_reward_zero_std", "entropy", "clip_ratio/region_mean", "grad_norm"];
-    common.drive(&mut stage, run, &shown)
+    let mut stage = guarded(Box::new(stage), guard);
+    let shown = [
+        "reward",
+        "held/score",
+        "frac_reward_zero_std",
+        "entropy",
+        "clip_ratio/region_mean",
+        "grad_norm",
+        "guard/perplexity",
+        "guard/accuracy",
+    ];
+    common.run.drive(stage.as_mut(), run, &shown)
 }

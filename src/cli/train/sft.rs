@@ -72,16 +72,16 @@ const TEXTS: usize = 600;
 
 pub fn run(args: Args) -> Result<ExitCode, Fail> {
     let common = &args.common;
-    let device = device(&common.device)?;
+    let device = device(&common.run.device)?;
     let config = SftConfig {
-        seed: common.seed,
+        seed: common.run.seed,
         epochs: args.epochs,
         batch: args.batch,
         lr: args.lr,
         warmup: args.warmup,
-        lora: common.lora(),
-        batch_tokens: common.batch_tokens,
-        held_every: common.held_every,
+        lora: common.run.lora(),
+        batch_tokens: common.run.batch_tokens,
+        held_every: common.run.held_every,
         ..SftConfig::default()
     };
     let parent = match &args.policy {
@@ -94,16 +94,16 @@ pub fn run(args: Args) -> Result<ExitCode, Fail> {
         None => None,
     };
     let recorded = Recorded { sft: &config, new: args.new, data: common.data(&world) };
-    let record = RunRecord::new("sft", common.seed, &recorded, named);
+    let record = RunRecord::new("sft", common.run.seed, &recorded, named);
     // Before the long work, so that a folder that is refused costs nothing.
-    let run = RunFolder::open(&common.out, record, common.resume, common.keep_checkpoints)?;
+    let run = RunFolder::open(&common.run.out, record, common.run.resume, common.run.keep_checkpoints)?;
     let shown = common.taught(&world.cases, &world.env, 0)?;
     let held = if world.held.is_empty() { Vec::new() } else { common.taught(&world.held, &world.env, 1)? };
     let policy = match (parent, args.new) {
         (Some((_, policy)), _) => policy,
         (None, Some(size)) => {
             let texts: Vec<String> = shown.iter().take(TEXTS).map(text).collect();
-            fresh::policy(size, texts.iter().map(String::as_str), common.seed)?
+            fresh::policy(size, texts.iter().map(String::as_str), common.run.seed)?
         }
         (None, None) => return Err(Fail::usage("there is no policy to begin with", "give --policy or --new")),
     };
@@ -121,5 +121,5 @@ pub fn run(args: Args) -> Result<ExitCode, Fail> {
         lessons.iter().map(longest).max().unwrap_or(0)
     );
     let mut stage = Imitation::new(config, policy, lessons, held, &device)?;
-    common.drive(&mut stage, run, &["loss", "held/loss", "grad_norm", "learning_rate"])
+    common.run.drive(&mut stage, run, &["loss", "held/loss", "grad_norm", "learning_rate"])
 }

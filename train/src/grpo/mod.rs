@@ -21,7 +21,7 @@ pub mod tally;
 pub mod turns;
 
 pub use advantage::{AdvantageConfig, Advantages, Baseline, RewardScale, advantages};
-pub use certificate::{CertifiedGroup, MixedGroup};
+pub use certificate::{Certificate, CertifiedGroup, MixedGroup};
 pub use config::{ConfigErrors, GrpoConfig};
 pub use dynamic::{DynamicSampling, Filling, Starved};
 pub use importance::{Importance, ImportanceMode};

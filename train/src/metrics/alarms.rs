@@ -41,6 +41,10 @@ pub struct AlarmConfig {
     pub probe_margin: f64,
     /// Share of consultations concluded at once, and of turns with another hack's habit.
     pub habit: f64,
+    /// Perplexity of the guard's text over what it was before the first step.
+    pub guard_perplexity_ratio: f64,
+    /// Accuracy on the guard's tasks before the first step minus now.
+    pub guard_accuracy_drop: f64,
 }
 
 impl Default for AlarmConfig {
@@ -63,6 +67,8 @@ impl Default for AlarmConfig {
             simulator_privacy: 0.95,
             probe_margin: 0.0,
             habit: 0.25,
+            guard_perplexity_ratio: 1.25,
+            guard_accuracy_drop: 0.1,
         }
     }
 }
@@ -209,6 +215,18 @@ impl Alarms {
             "the policy may be paid for leaks: read the leak audit of this step before going on",
         );
         above(
+            "perplexity of the guard's text over its first",
+            "guard/perplexity_ratio",
+            c.guard_perplexity_ratio,
+            "the policy forgets how to write: lower the rate, train low-rank corrections, or set beta > 0",
+        );
+        above(
+            "fall of accuracy on the guard's tasks",
+            "guard/accuracy_drop",
+            c.guard_accuracy_drop,
+            "the policy forgets what it could do: mix rule tasks in, lower the rate, or go back to an earlier checkpoint",
+        );
+        above(
             "staged restart",
             "restart/now",
             0.5,
@@ -303,6 +321,8 @@ mod tests {
             ("rewards/unscored_ratio", 0.06),
             ("completions/repetition_mean", 0.51),
             ("simulator/faults_per_episode", 0.11),
+            ("guard/perplexity_ratio", 1.26),
+            ("guard/accuracy_drop", 0.11),
             ("sampling/ess", 0.29),
             ("simulator/fact_score", 0.94),
             ("simulator/kept_score", 0.94),

@@ -7,11 +7,11 @@
 use super::StageError;
 use super::look::Watch;
 use super::reinforcement::{RlConfig, World, stream};
+use super::round::gather;
 use super::starts::{Logged, Pool, StartFrom, session};
-use crate::grpo::{CertifiedGroup, Filling};
+use crate::grpo::CertifiedGroup;
 use crate::metrics::Metrics;
 use crate::policy_folder::PolicyFolder;
-use crate::reward::pay;
 use crate::rollout::{Played, Rollouts, Start};
 use bedside_lm::policy::LmPolicyConfig;
 use bedside_lm::{Decoder, LmPolicy, Rows, Sampling};
@@ -88,7 +88,8 @@ impl Actor {
     pub fn play(&mut self, round: u64) -> Result<Batch, StageError> {
         let (begin, mut metrics) = (Instant::now(), Metrics::default());
         self.log_own(round)?;
-        let (starts, groups) = self.gather(&mut metrics)?;
+        let grpo = self.config.grpo.clone();
+        let (starts, groups) = gather(&grpo, &mut metrics, || self.rollout())?;
         if let Some(pool) = &self.place.pool {
             metrics.set("starts/fragments", pool.len() as f64);
         }
@@ -141,28 +142,6 @@ impl Actor {
         self.place.generated += turns.map(|t| t.trace.ids.len() as u64).sum::<u64>();
         self.place.drawn += n;
         Ok((starts, groups))
-    }
-
-    fn gather(&mut self, metrics: &mut Metrics) -> Result<(Vec<Start>, Vec<CertifiedGroup<Played>>), StageError> {
-        let Some(rule) = self.config.grpo.dynamic_sampling else { return self.rollout() };
-        let mut filling = Filling::new(rule, self.config.grpo.groups_per_step);
-        let mut batches = 0.0;
-        let kept = loop {
-            let (starts, groups) = self.rollout()?;
-            batches += 1.0;
-            let stats = pay(&self.config.grpo, &groups, None).groups;
-            let full = filling.offer(stats.into_iter().zip(starts.into_iter().zip(groups)));
-            metrics.set("dynamic/flat_share", filling.flat_share());
-            match full {
-                Ok(Some(full)) => break full,
-                Ok(None) => {}
-                // A small step is better than none; the share of flat groups tells, and raises its alarm.
-                Err(_) => break std::mem::replace(&mut filling, Filling::new(rule, 0)).into_kept(),
-            }
-        };
-        metrics.set("dynamic/batches", batches);
-        metrics.set("dynamic/groups", kept.len() as f64);
-        Ok(kept.into_iter().unzip())
     }
 }
 

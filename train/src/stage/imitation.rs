@@ -1,6 +1,7 @@
 //! Supervised fine-tuning: what better consultations said, to be said again. Lessons in shuffled passes, a rate that warms up and
 //! falls, and every so often the loss on lessons that are never learnt from.
 
+use super::round::due;
 use super::state::{Lora, State, trainable};
 use super::{Report, Stage, StageError};
 use crate::adamw::AdamW;
@@ -101,10 +102,6 @@ impl Imitation {
         Ok(Imitation { config, schedule, policy, learner, lessons, held, done: 0 })
     }
 
-    pub fn learner(&self) -> &Learner {
-        &self.learner
-    }
-
     /// Which lessons a step learns from: a chunk of a pass of its own order.
     fn chosen(&self, step: u64) -> Vec<Lesson> {
         let each = self.lessons.len().div_ceil(self.config.batch) as u64;
@@ -123,6 +120,10 @@ impl Stage for Imitation {
         self.done
     }
 
+    fn learner(&self) -> &Learner {
+        &self.learner
+    }
+
     fn step(&mut self) -> Result<Report, StageError> {
         let begin = Instant::now();
         let metrics = self.learner.imitate(&self.chosen(self.done), self.schedule.at(self.done + 1))?;
@@ -131,9 +132,7 @@ impl Stage for Imitation {
         self.done += 1;
         let each = self.lessons.len().div_ceil(self.config.batch) as f64;
         report.metrics.set("epoch", self.done as f64 / each);
-        let due = self.config.held_every > 0
-            && (self.done.is_multiple_of(self.config.held_every) || self.done == self.total());
-        if due && !self.held.is_empty() {
+        if !self.held.is_empty() && due(self.done, self.total(), self.config.held_every) {
             let begin = Instant::now();
             let (loss, tokens) = self.learner.evaluate(&self.held)?;
             report.metrics.set("held/loss", (tokens > 0).then_some(loss));

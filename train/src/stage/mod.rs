@@ -1,38 +1,51 @@
 //! Stages of training. A stage is a function of its configuration, taken a step at a time; a checkpoint is a place along it, so a
 //! stage that was stopped and resumed ends at the same bits (on a CPU).
 //!
-//! Read in this order: [`fresh`] a policy that knows nothing, [`imitation`] demonstrations to imitate, [`recipe`] how a published
-//! recipe is fitted to a policy, [`starts`] where groups start, [`turn_rewards`] what single turns earn, [`reinforcement`] the rounds
-//! of GRPO (its `actor` plays, its `look` watches the held-out cases, its `restart` goes back and on hotter), [`state`] what a checkpoint holds, [`run_folder`] what a run leaves on the disk.
+//! Read in this order: [`fresh`] a policy that knows nothing, [`mid`] texts to read, [`imitation`] demonstrations to imitate,
+//! [`recipe`] how a published recipe is fitted to a policy, [`starts`] where groups start, [`turn_rewards`] what single turns earn,
+//! [`round`] what all rounds of GRPO have in common, [`reinforcement`] rounds in the environment (its `actor` plays, its `look`
+//! watches the held-out cases, its `restart` goes back and on hotter), [`rule_tasks`] rounds on questions that a rule checks,
+//! [`guard`] what the policy could do and should not forget, [`state`] what a checkpoint holds, [`run_folder`] what a run leaves on
+//! the disk.
 
 mod actor;
 pub mod fresh;
+pub mod guard;
 pub mod imitation;
 mod look;
+pub mod mid;
 pub mod recipe;
 pub mod reinforcement;
 mod restart;
+pub mod round;
+pub mod rule_tasks;
 pub mod run_folder;
 pub mod starts;
 pub mod state;
 pub mod turn_rewards;
 
+pub use guard::{Guard, Guarded};
 pub use imitation::{Imitation, SftConfig};
+pub use mid::{MidConfig, MidTraining, Readings};
 pub use reinforcement::{Reinforcement, RlConfig, World};
+pub use rule_tasks::{RuleConfig, RuleTasks};
 pub use run_folder::{Parent, RunError, RunFolder, RunRecord};
 pub use state::{Lora, State};
 
 use crate::checkpoint::CheckpointError;
 use crate::evaluate::EvaluateError;
 use crate::grpo::ConfigErrors;
-use crate::learner::LearnError;
+use crate::learner::{LearnError, Learner};
 use crate::metrics::{Alarm, Metrics};
 use crate::optimizer::OptimizerError;
 use crate::policy_folder::{FolderError, PolicyFolder};
 use crate::rollout::RolloutError;
+use crate::rules::ask::AskError;
 use crate::teaching::TeachingError;
+use crate::texts::TextError;
 use bedside_env::PolicyError;
 use bedside_lm::LmError;
+use bedside_lm::chat::ChatError;
 use bedside_lm::tokens::TokenError;
 use candle_core::{DType, Device};
 
@@ -52,6 +65,10 @@ pub enum StageError {
     #[error(transparent)]
     Teaching(#[from] TeachingError),
     #[error(transparent)]
+    Ask(#[from] AskError),
+    #[error(transparent)]
+    Chat(#[from] ChatError),
+    #[error(transparent)]
     Evaluate(#[from] EvaluateError),
     #[error(transparent)]
     Policy(#[from] PolicyError),
@@ -59,6 +76,8 @@ pub enum StageError {
     Folder(#[from] FolderError),
     #[error(transparent)]
     Model(#[from] LmError),
+    #[error(transparent)]
+    Text(#[from] TextError),
     #[error(transparent)]
     Token(#[from] TokenError),
     #[error(transparent)]
@@ -96,6 +115,8 @@ pub trait Stage {
     fn state(&self) -> Result<State, StageError>;
     /// Goes to where [`Stage::state`] was taken.
     fn restore(&mut self, state: &State) -> Result<(), StageError>;
+    /// What learns.
+    fn learner(&self) -> &Learner;
     /// The policy as it is now.
     fn policy(&self) -> Result<PolicyFolder, StageError>;
 }

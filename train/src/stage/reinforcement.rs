@@ -6,13 +6,14 @@
 
 use super::actor::{Actor, Awaited, Batch, Handle, Place};
 use super::restart::Heats;
+use super::round::{dealt_out, due, learn};
 use super::starts::{Logged, Pool, StartFrom};
 use super::state::{Lora, State, Values, trainable};
 use super::turn_rewards::turn_rewards;
 use super::{Report, Stage, StageError};
 use crate::grpo::advantage::mean_std;
 use crate::grpo::{CertifiedGroup, GrpoConfig};
-use crate::learner::{LearnError, Learner};
+use crate::learner::Learner;
 use crate::metrics::{Metrics, monitors};
 use crate::policy_folder::PolicyFolder;
 use crate::reward::{Paid, pay, pay_as};
@@ -143,10 +144,6 @@ impl Reinforcement {
         Ok(Reinforcement { config, world, folder, learner, actor, given, place, ahead, heats, done: 0 })
     }
 
-    pub fn learner(&self) -> &Learner {
-        &self.learner
-    }
-
     /// The fragments groups start from, where they do.
     pub fn pool(&self) -> Option<&Pool> {
         self.place.pool.as_deref()
@@ -188,15 +185,8 @@ impl Reinforcement {
     /// One update, by the rate of the round.
     fn learn(&mut self, paid: &Paid, metrics: &mut Metrics) -> Result<(), StageError> {
         let grpo = GrpoConfig { temperature: self.temperature(), ..self.config.grpo.clone() };
-        match self.learner.reinforce(&grpo, &paid.lessons, grpo.schedule.at(self.done + 1)) {
-            Ok(learnt) => {
-                metrics.set_all(&learnt);
-                metrics.set("update/skipped", 0.0);
-                self.given = false;
-            }
-            // Nothing was scored, or all of it is masked: the round is lost and said to be, the policy stays.
-            Err(LearnError::Nothing) => metrics.set("update/skipped", 1.0),
-            Err(e) => return Err(e.into()),
+        if learn(&mut self.learner, &grpo, &paid.lessons, self.done + 1, metrics)? {
+            self.given = false;
         }
         Ok(())
     }
@@ -219,14 +209,6 @@ impl Reinforcement {
     }
 }
 
-/// A control's scores: the same ones, for other members.
-pub fn dealt_out<T>(mut scores: Vec<T>, control: Seed, round: u64, group: usize) -> Vec<T> {
-    let place = [round.to_be_bytes(), (group as u64).to_be_bytes()].concat();
-    let mut draw = Draw::new(control, &place, 0, Purpose::Policy);
-    (1..scores.len()).rev().for_each(|i| scores.swap(i, draw.below(i + 1)));
-    scores
-}
-
 impl Stage for Reinforcement {
     fn total(&self) -> u64 {
         let spent = self.config.token_budget.is_some_and(|budget| self.place.generated >= budget);
@@ -235,6 +217,10 @@ impl Stage for Reinforcement {
 
     fn done(&self) -> u64 {
         self.done
+    }
+
+    fn learner(&self) -> &Learner {
+        &self.learner
     }
 
     fn step(&mut self) -> Result<Report, StageError> {
@@ -266,7 +252,7 @@ impl Stage for Reinforcement {
         self.done += 1;
         report.metrics.set("generated_tokens", self.place.generated as f64);
 
-        if self.looks() && (self.done.is_multiple_of(self.config.held_every) || self.done == self.total()) {
+        if self.looks() && due(self.done, self.total(), self.config.held_every) {
             let begin = Instant::now();
             self.give()?;
             report.metrics.set_all(&self.actor.ask(Actor::look).get()??);

@@ -82,7 +82,7 @@ fn slope(logits: &Tensor, targets: &[u32], g: &Tensor, temperature: f64) -> Resu
 }
 
 /// Numbers summed in one go; the sums of these stretches are added in f64, so that a vocabulary of 50 thousand costs no digits.
-const STRETCH: usize = 1024;
+pub(super) const STRETCH: usize = 1024;
 
 #[inline(always)]
 pub(crate) fn largest<T: Real>(row: &[T]) -> T {

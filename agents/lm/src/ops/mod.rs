@@ -9,6 +9,7 @@ pub(crate) mod attention_composed;
 pub(crate) mod cpu;
 pub(crate) mod embedding;
 pub(crate) mod head;
+pub(crate) mod kl;
 pub(crate) mod linear;
 pub(crate) mod matmul;
 pub(crate) mod panels;
