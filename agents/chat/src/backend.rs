@@ -23,7 +23,7 @@ pub trait ChatBackend: Send + Sync {
 
     /// One call, with nothing said about how long it may take.
     fn chat<'a>(&'a self, request: &'a ChatRequest) -> Reply<'a> {
-        Box::pin(async move { self.call(request, &CallOptions::default()).await })
+        self.call(request, &NOTHING_SAID)
     }
 }
 
@@ -48,13 +48,16 @@ pub struct CallOptions {
     pub route: Option<Digest>,
 }
 
+/// Options of a call that came with none: nobody holds its switch, so it has none, and no call pays for making one.
+static NOTHING_SAID: CallOptions = CallOptions { deadline: None, cancel: Cancel(None), route: None };
+
 /// A switch that ends calls. Clones share it; it cannot be turned back.
 #[derive(Clone, Debug)]
-pub struct Cancel(watch::Sender<bool>);
+pub struct Cancel(Option<watch::Sender<bool>>);
 
 impl Default for Cancel {
     fn default() -> Cancel {
-        Cancel(watch::Sender::new(false))
+        Cancel(Some(watch::Sender::new(false)))
     }
 }
 
@@ -65,18 +68,20 @@ impl Cancel {
 
     /// Ends every call that was made with this switch, and every one to come.
     pub fn cancel(&self) {
-        self.0.send_replace(true);
+        if let Some(switch) = &self.0 {
+            switch.send_replace(true);
+        }
     }
 
     pub fn is_cancelled(&self) -> bool {
-        *self.0.borrow()
+        self.0.as_ref().is_some_and(|switch| *switch.borrow())
     }
 
     /// Waits until [`Cancel::cancel`].
     pub async fn cancelled(&self) {
-        let mut seen = self.0.subscribe();
+        let Some(switch) = &self.0 else { return std::future::pending().await };
         // The sender lives in `self`, so waiting cannot fail.
-        let _ = seen.wait_for(|&c| c).await;
+        let _ = switch.subscribe().wait_for(|&c| c).await;
     }
 
     /// Runs `work` until it ends or the switch is turned.

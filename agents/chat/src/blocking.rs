@@ -45,32 +45,39 @@ impl Blocking {
         calls: Vec<(ChatRequest, CallOptions)>,
         at_once: usize,
     ) -> Vec<Outcome> {
-        let lost = || Err(ChatError::Model("the call's task panicked".to_owned()));
-        let mut outcomes: Vec<Outcome> = calls.iter().map(|_| lost()).collect();
-        self.runtime.block_on(async {
-            let mut waiting = calls.into_iter().enumerate();
-            let mut flying = JoinSet::new();
-            loop {
-                while flying.len() < at_once.max(1)
-                    && let Some((i, (request, options))) = waiting.next()
-                {
-                    let backend = backend.clone();
-                    flying.spawn(async move { (i, backend.call(&request, &options).await) });
-                }
-                match flying.join_next().await {
-                    Some(Ok((i, outcome))) => outcomes[i] = outcome,
-                    // A panic; its place says so.
-                    Some(Err(_)) => {}
-                    None => break,
-                }
-            }
-        });
-        outcomes
+        let n = calls.len();
+        // On the waiting thread: were each outcome handed to this one, waking it would cost as much as the call.
+        let batch = self.runtime.spawn(batch(backend.clone(), calls, at_once));
+        self.runtime.block_on(batch).unwrap_or_else(|_| (0..n).map(|_| lost()).collect())
     }
 
     /// Runs something asynchronous to its end.
     pub fn wait<T>(&self, work: impl Future<Output = T>) -> T {
         self.runtime.block_on(work)
+    }
+}
+
+fn lost() -> Outcome {
+    Err(ChatError::Model("the call's task panicked".to_owned()))
+}
+
+async fn batch(backend: Arc<dyn ChatBackend>, calls: Vec<(ChatRequest, CallOptions)>, at_once: usize) -> Vec<Outcome> {
+    let mut outcomes: Vec<Outcome> = calls.iter().map(|_| lost()).collect();
+    let mut waiting = calls.into_iter().enumerate();
+    let mut flying = JoinSet::new();
+    loop {
+        while flying.len() < at_once.max(1)
+            && let Some((i, (request, options))) = waiting.next()
+        {
+            let backend = backend.clone();
+            flying.spawn(async move { (i, backend.call(&request, &options).await) });
+        }
+        match flying.join_next().await {
+            Some(Ok((i, outcome))) => outcomes[i] = outcome,
+            // A panic; its place says so.
+            Some(Err(_)) => {}
+            None => return outcomes,
+        }
     }
 }
 
@@ -110,5 +117,36 @@ mod tests {
         }
         let one = blocking.call(&*backend, &ask(3), &CallOptions::default());
         assert_eq!(one.expect("a reply").text, "3");
+    }
+
+    /// Panics when asked so.
+    struct Shaky;
+
+    impl ChatBackend for Shaky {
+        fn name(&self) -> &str {
+            "shaky"
+        }
+
+        fn call<'a>(&'a self, request: &'a ChatRequest, _: &'a CallOptions) -> crate::backend::Reply<'a> {
+            Box::pin(async move {
+                assert!(request.messages[0].content != "panic", "as asked");
+                Ok(crate::reply::ChatReply::of_text(request.messages[0].content.clone()))
+            })
+        }
+    }
+
+    #[test]
+    fn a_call_that_panics_loses_its_own_place_and_no_other() {
+        let blocking = Blocking::new(1).expect("a thread");
+        let backend: Arc<dyn ChatBackend> = Arc::new(Shaky);
+        let ask = |text: &str| (ChatRequest::new("m", vec![Message::user(text)]), CallOptions::default());
+        for at_once in [0, 1, 2, 9] {
+            let calls = ["a", "panic", "b", "panic", "c"].map(ask).to_vec();
+            let said = blocking.batch(&backend, calls, at_once).into_iter().map(|o| o.map(|r| r.text));
+            let lost = || Err(ChatError::Model("the call's task panicked".to_owned()));
+            let expected = [Ok("a".to_owned()), lost(), Ok("b".to_owned()), lost(), Ok("c".to_owned())];
+            assert_eq!(said.collect::<Vec<_>>(), expected, "{at_once} at once");
+        }
+        assert!(blocking.batch(&backend, Vec::new(), 3).is_empty());
     }
 }

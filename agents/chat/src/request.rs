@@ -180,7 +180,7 @@ impl ChatRequest {
                 wrong("the seed is 4294967295, which some servers read as \"any\"")
             }
             _ if p.stop.iter().any(String::is_empty) => wrong("a stop text is empty"),
-            Parameters { schema: Some(s), .. } if serde_json::from_str::<serde_json::Value>(&s.text).is_err() => {
+            Parameters { schema: Some(s), .. } if serde_json::from_str::<serde::de::IgnoredAny>(&s.text).is_err() => {
                 wrong(&format!("the schema `{}` is not JSON", s.name))
             }
             _ => Ok(()),

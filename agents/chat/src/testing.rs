@@ -1,11 +1,11 @@
 //! A server that does what a script says, for tests of whatever calls one: it answers, drips, hangs, refuses, breaks off.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -125,19 +125,17 @@ impl Drop for FakeServer {
 
 /// A completion as servers write it.
 pub fn completion(text: &str) -> String {
-    json!({
-        "id": "chatcmpl-1", "object": "chat.completion", "model": "fake",
-        "choices": [{ "index": 0, "message": { "role": "assistant", "content": text }, "finish_reason": "stop" }],
-        "usage": { "prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15 },
-    })
-    .to_string()
+    let content = Value::from(text);
+    format!(
+        r#"{{"id":"chatcmpl-1","object":"chat.completion","model":"fake","choices":[{{"index":0,"message":{{"role":"assistant","content":{content}}},"finish_reason":"stop"}}],"usage":{{"prompt_tokens":10,"completion_tokens":5,"total_tokens":15}}}}"#
+    )
 }
 
 async fn serve(stream: TcpStream, script: &(impl Fn(&Asked) -> Act + ?Sized), seen: &Seen) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
-    let (reading, mut writing) = stream.into_split();
-    let mut reading = BufReader::new(reading);
-    while let Some((head, body)) = request(&mut reading).await? {
+    let (mut reading, mut writing) = stream.into_split();
+    let mut read = Vec::with_capacity(8 << 10);
+    while let Some((head, body)) = request(&mut reading, &mut read).await? {
         let n = seen.requests.fetch_add(1, Ordering::Relaxed);
         let now = seen.in_flight.fetch_add(1, Ordering::Relaxed) + 1;
         seen.most.fetch_max(now, Ordering::Relaxed);
@@ -146,7 +144,7 @@ async fn serve(stream: TcpStream, script: &(impl Fn(&Asked) -> Act + ?Sized), se
             biased;
             done = perform(&mut writing, act) => done,
             // Nothing more is sent before an answer came, so whatever can be read is the end.
-            _ = reading.fill_buf() => {
+            _ = reading.read_buf(&mut read) => {
                 seen.gone.fetch_add(1, Ordering::Relaxed);
                 Ok(false)
             }
@@ -159,24 +157,29 @@ async fn serve(stream: TcpStream, script: &(impl Fn(&Asked) -> Act + ?Sized), se
     Ok(())
 }
 
-/// Reads one request; `None` when the client is done.
-async fn request(stream: &mut BufReader<OwnedReadHalf>) -> std::io::Result<Option<(String, Vec<u8>)>> {
-    let mut head = String::new();
-    loop {
-        let before = head.len();
-        if stream.read_line(&mut head).await? == 0 {
+/// Reads one request by way of a buffer that is kept from one to the next; `None` when the client is done.
+async fn request(stream: &mut OwnedReadHalf, read: &mut Vec<u8>) -> std::io::Result<Option<(String, Vec<u8>)>> {
+    let end = loop {
+        if let Some(at) = read.windows(4).position(|w| w == b"\r\n\r\n") {
+            break at + 4;
+        }
+        if stream.read_buf(read).await? == 0 {
             return Ok(None);
         }
-        if head[before..].trim_end().is_empty() {
-            break;
-        }
-    }
+    };
+    let head = String::from_utf8_lossy(&read[..end]).into_owned();
     let length = head.lines().find_map(|l| {
         let (name, value) = l.split_once(':')?;
         name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse().ok())?
     });
-    let mut body = vec![0; length.unwrap_or(0)];
-    stream.read_exact(&mut body).await?;
+    let length: usize = length.unwrap_or(0);
+    while read.len() - end < length {
+        if stream.read_buf(read).await? == 0 {
+            return Ok(None);
+        }
+    }
+    let body = read[end..end + length].to_vec();
+    read.drain(..end + length);
     Ok(Some((head, body)))
 }
 
@@ -213,6 +216,8 @@ async fn perform(stream: &mut OwnedWriteHalf, mut act: Act) -> std::io::Result<b
         }
         Act::After(..) | Act::Hang => return std::future::pending().await,
     };
-    stream.write_all((head(status, &more, body.len()) + &body).as_bytes()).await?;
+    let mut answer = head(status, &more, body.len());
+    answer.push_str(&body);
+    stream.write_all(answer.as_bytes()).await?;
     Ok(true)
 }

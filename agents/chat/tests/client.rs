@@ -7,6 +7,8 @@ use bedside_chat::{
 };
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 /// The time of one attempt; a whole call has four times as much.
 const ATTEMPT: Duration = Duration::from_millis(800);
@@ -268,4 +270,29 @@ async fn a_body_without_end_is_cut_and_tokens_are_paid_for_once() {
     let spend = client.spend();
     assert_eq!((spend.calls, spend.attempts, spend.replies, spend.tokens.prompt), (1, 3, 1, 10));
     assert!((spend.cost - 20e-6).abs() < 1e-12, "{}", spend.cost);
+}
+
+#[tokio::test]
+async fn the_scripted_server_reads_a_request_that_comes_in_pieces_and_answers_in_json() {
+    let server = server(|asked| Act::Say(String::from_utf8_lossy(&asked.body).into_owned())).await;
+    let address = server.base_url().replace("http://", "").replace("/v1", "");
+    let mut stream = TcpStream::connect(address).await.expect("a connection");
+    stream.set_nodelay(true).expect("no delay");
+    let body = "It \"hurts\"\n\there, \u{fc}ber all. ".repeat(700);
+    for _ in 0..2 {
+        let sent = format!("POST /v1 HTTP/1.1\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        for piece in sent.as_bytes().chunks(61) {
+            stream.write_all(piece).await.expect("sent");
+            tokio::task::yield_now().await;
+        }
+        let mut answer = Vec::new();
+        let expected = completion(&body);
+        while !answer.ends_with(expected.as_bytes()) {
+            assert!(stream.read_buf(&mut answer).await.expect("an answer") > 0, "it ended early");
+        }
+        let json: serde_json::Value = serde_json::from_str(&expected).expect("JSON");
+        assert_eq!(json["choices"][0]["message"]["content"], body);
+        assert_eq!(json.to_string(), expected, "as serde_json writes it");
+    }
+    assert_eq!(server.requests(), 2);
 }

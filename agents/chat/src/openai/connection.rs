@@ -4,7 +4,7 @@ use super::key::ApiKey;
 use super::retry::{Fault, retry_after};
 use crate::error::ChatError;
 use http_body_util::{BodyExt, Full};
-use hyper::body::{Bytes, Incoming};
+use hyper::body::{Body, Bytes, Incoming};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
 use hyper::{Method, Request, Response, Uri};
@@ -25,8 +25,8 @@ type Sender = SendRequest<Full<Bytes>>;
 pub(super) struct Endpoint {
     host: String,
     port: u16,
-    /// The base URL's path, without a slash at its end.
-    path: String,
+    /// What is posted to: path alone, as HTTP/1.1 sends it.
+    target: Uri,
     headers: HeaderMap,
     tls: Option<(TlsConnector, ServerName<'static>)>,
     /// Last used first: a burst's extra connections grow old together and are closed by the server.
@@ -41,7 +41,13 @@ pub(super) struct Answer {
 }
 
 impl Endpoint {
-    pub(super) fn new(base_url: &str, key: Option<&ApiKey>, ca_file: Option<&Path>) -> Result<Endpoint, ChatError> {
+    /// `path` is added to the base URL's own.
+    pub(super) fn new(
+        base_url: &str,
+        path: &str,
+        key: Option<&ApiKey>,
+        ca_file: Option<&Path>,
+    ) -> Result<Endpoint, ChatError> {
         let wrong = |what: String| ChatError::Request(what);
         let uri: Uri =
             base_url.parse().map_err(|e| wrong(format!("the base URL is none ({e}); write http://HOST:PORT/v1")))?;
@@ -77,20 +83,22 @@ impl Endpoint {
             headers.insert(AUTHORIZATION, key.header()?);
         }
         let port = uri.port_u16().unwrap_or(if tls.is_some() { 443 } else { 80 });
-        let path = uri.path().trim_end_matches('/').to_owned();
-        Ok(Endpoint { host, port, path, headers, tls, idle: Mutex::default() })
+        let target = format!("{}{path}", uri.path().trim_end_matches('/'));
+        let target = target.parse().map_err(|e| wrong(format!("the base URL's path: {e}")))?;
+        Ok(Endpoint { host, port, target, headers, tls, idle: Mutex::default() })
     }
 
     /// Posts and reads the whole answer.
-    pub(super) async fn post(&self, path: &str, body: Bytes, most: usize) -> Result<Answer, Fault> {
+    pub(super) async fn post(&self, body: Bytes, most: usize) -> Result<Answer, Fault> {
         let mut kept = self.kept().await;
         loop {
             let fresh = kept.is_none();
             let mut sender = match kept.take() {
                 Some(sender) => sender,
-                None => self.connect().await?,
+                // Rare and large: kept out of every call's own future.
+                None => Box::pin(self.connect()).await?,
             };
-            match sender.send_request(self.request(path, body.clone())?).await {
+            match sender.send_request(self.request(body.clone())).await {
                 Ok(response) => {
                     let answer = read(response, most).await?;
                     self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
@@ -113,12 +121,12 @@ impl Endpoint {
         }
     }
 
-    fn request(&self, path: &str, body: Bytes) -> Result<Request<Full<Bytes>>, Fault> {
-        let built = Request::builder().method(Method::POST).uri(format!("{}{path}", self.path)).body(Full::new(body));
-        let mut request =
-            built.map_err(|e| Fault::for_good(ChatError::Request(format!("the base URL's path: {e}"))))?;
+    fn request(&self, body: Bytes) -> Request<Full<Bytes>> {
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = self.target.clone();
         *request.headers_mut() = self.headers.clone();
-        Ok(request)
+        request
     }
 
     async fn connect(&self) -> Result<Sender, Fault> {
@@ -149,7 +157,9 @@ async fn open<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: S) -> 
 
 async fn read(response: Response<Incoming>, most: usize) -> Result<Answer, Fault> {
     let (parts, mut incoming) = response.into_parts();
-    let mut body = Vec::new();
+    // Room for what the server promises, though on its word alone for no more than 64 KiB.
+    let said = usize::try_from(incoming.size_hint().lower()).unwrap_or(usize::MAX);
+    let mut body = Vec::with_capacity(said.min(most).min(64 << 10));
     while let Some(frame) = incoming.frame().await {
         let frame = frame.map_err(|e| connection(format!("the connection broke within a reply: {}", causes(&e))))?;
         let Ok(data) = frame.into_data() else { continue };

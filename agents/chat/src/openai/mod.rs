@@ -5,6 +5,7 @@ mod key;
 mod reading;
 mod refusal;
 mod retry;
+mod tree;
 mod wire;
 
 pub use key::ApiKey;
@@ -94,7 +95,8 @@ impl OpenAi {
         if config.deadline.is_zero() || config.attempt_timeout.is_zero() {
             return wrong("deadline and attempt_timeout must be above zero");
         }
-        let endpoint = Endpoint::new(&config.base_url, config.key.as_ref(), config.ca_file.as_deref())?;
+        let endpoint =
+            Endpoint::new(&config.base_url, "/chat/completions", config.key.as_ref(), config.ca_file.as_deref())?;
         let places = Semaphore::new(config.concurrency.min(Semaphore::MAX_PERMITS));
         Ok(OpenAi { endpoint, places, jitter: Jitter::new(), meter: Meter::new(config.prices), config })
     }
@@ -133,7 +135,7 @@ impl OpenAi {
     }
 
     async fn attempt(&self, body: Bytes) -> Result<ChatReply, Fault> {
-        let answer = self.endpoint.post("/chat/completions", body, self.config.max_body).await?;
+        let answer = self.endpoint.post(body, self.config.max_body).await?;
         let text = match String::from_utf8(answer.body) {
             Ok(text) => text,
             Err(e) => return Err(Fault::malformed("it is not UTF-8", &String::from_utf8_lossy(e.as_bytes()))),

@@ -2,72 +2,74 @@
 
 use super::refusal;
 use super::retry::Fault;
+use super::tree::Tree;
 use crate::error::{ChatError, Refusal};
 use crate::reply::{ChatReply, Finish, TokenLogprob, Usage};
-use serde_json::Value;
 
 /// Reads a chat completion. Fields beyond OpenAI's are taken where a server has them: token ids (vLLM, llama.cpp), reasoning
 /// under either of its names, cached tokens.
 pub(super) fn reply(raw: String) -> Result<ChatReply, Fault> {
     let malformed = |what: &str| Fault::malformed(what, &raw);
-    let body: Value = serde_json::from_str(&raw).map_err(|e| malformed(&format!("it is not JSON: {e}")))?;
+    let body: Tree = serde_json::from_str(&raw).map_err(|e| malformed(&format!("it is not JSON: {e}")))?;
     // Proxies send errors with status 200.
-    if !body["error"].is_null() {
-        let status =
-            body["error"]["code"].as_u64().and_then(|c| u16::try_from(c).ok()).filter(|c| (400..600).contains(c));
+    let error = body.get("error");
+    if !error.is_null() {
+        let status = error.get("code").whole().and_then(|c| u16::try_from(c).ok()).filter(|c| (400..600).contains(c));
         return Err(refusal::fault(status.unwrap_or(500), None, None, &raw));
     }
-    let choices = body["choices"].as_array().ok_or_else(|| malformed("it has no choices"))?;
-    let [choice] = choices.as_slice() else {
+    let choices = body.get("choices").list().ok_or_else(|| malformed("it has no choices"))?;
+    let [choice] = choices else {
         return Err(malformed(&format!("it has {} choices where one was asked for", choices.len())));
     };
-    let message = choice["message"].as_object().ok_or_else(|| malformed("its choice has no message"))?;
-    let field = |name: &str| message.get(name).unwrap_or(&Value::Null);
-    if let Some(refused) = field("refusal").as_str().filter(|r| !r.is_empty()) {
+    let message = choice.get("message");
+    if !matches!(message, Tree::Object(_)) {
+        return Err(malformed("its choice has no message"));
+    }
+    if let Some(refused) = message.get("refusal").text().filter(|r| !r.is_empty()) {
         return Err(declined(refused));
     }
-    let finish = match choice["finish_reason"].as_str() {
+    let finish = match choice.get("finish_reason").text() {
         Some("stop" | "eos" | "end_turn") => Finish::Stop,
         Some("length" | "max_tokens") => Finish::Length,
         Some("content_filter") => return Err(declined("content_filter")),
         Some(other) => Finish::Other(other.to_owned()),
         None => return Err(malformed("its choice has no finish_reason")),
     };
-    let content = match field("content") {
-        Value::Null => None,
-        Value::String(text) => Some(text.clone()),
-        Value::Array(parts) => {
-            let texts: Option<Vec<&str>> = parts.iter().map(|p| p["text"].as_str()).collect();
+    let content = match message.get("content") {
+        Tree::Null => None,
+        Tree::Text(text) => Some(text.clone().into_owned()),
+        Tree::List(parts) => {
+            let texts: Option<Vec<&str>> = parts.iter().map(|p| p.get("text").text()).collect();
             Some(texts.ok_or_else(|| malformed("its content has parts that are not text"))?.concat())
         }
         _ => return Err(malformed("its content is not text")),
     };
-    let given = field("reasoning").as_str().or(field("reasoning_content").as_str()).map(str::to_owned);
-    let given = given.filter(|r| !r.is_empty());
+    let given = message.get("reasoning").text().or(message.get("reasoning_content").text());
+    let given = given.filter(|r| !r.is_empty()).map(str::to_owned);
     let (reasoning, text) = match (given, content) {
         (None, Some(text)) => split_reasoning(text),
         (given, text) => (given, text),
     };
-    let logprobs = token_logprobs(&choice["logprobs"]["content"]).map_err(&malformed)?;
-    let told = ids(&choice["token_ids"]).map_err(&malformed)?;
+    let logprobs = token_logprobs(choice.get("logprobs").get("content")).map_err(&malformed)?;
+    let told = ids(choice.get("token_ids")).map_err(&malformed)?;
     let beside = logprobs.as_ref().and_then(|l| l.iter().map(|t| t.id).collect::<Option<Vec<u32>>>());
+    // A model may end its turn at once, but then there is a text, an empty one.
+    let silent = text.is_none();
     let reply = ChatReply {
-        text: text.clone().unwrap_or_default(),
+        text: text.unwrap_or_default(),
         reasoning,
         token_ids: told.or(beside),
-        prompt_token_ids: ids(&body["prompt_token_ids"]).map_err(&malformed)?,
+        prompt_token_ids: ids(body.get("prompt_token_ids")).map_err(&malformed)?,
         logprobs,
         usage: usage(&body),
-        served_model: body["model"].as_str().map(str::to_owned),
+        served_model: body.get("model").text().map(str::to_owned),
         raw: String::new(),
         finish,
     };
-    let silent = reply.text.is_empty();
-    if silent && reply.finish == Finish::Length {
+    if reply.text.is_empty() && reply.finish == Finish::Length {
         return Err(Fault::for_good(ChatError::Unfinished(Box::new(ChatReply { raw, ..reply }))));
     }
-    // A model may end its turn at once, but then there is a text, an empty one.
-    if text.is_none() {
+    if silent {
         return Err(malformed("its message has no content"));
     }
     Ok(ChatReply { raw, ..reply })
@@ -95,45 +97,45 @@ fn split_reasoning(text: String) -> (Option<String>, Option<String>) {
     }
 }
 
-fn ids(value: &Value) -> Result<Option<Vec<u32>>, &'static str> {
-    let Some(list) = value.as_array() else { return Ok(None) };
-    let ids: Option<Vec<u32>> = list.iter().map(|v| v.as_u64().and_then(|v| u32::try_from(v).ok())).collect();
+fn ids(value: &Tree) -> Result<Option<Vec<u32>>, &'static str> {
+    let Some(list) = value.list() else { return Ok(None) };
+    let ids: Option<Vec<u32>> = list.iter().map(|v| v.whole().and_then(|v| u32::try_from(v).ok())).collect();
     ids.map(Some).ok_or("its token ids are not numbers")
 }
 
-fn token_logprobs(value: &Value) -> Result<Option<Vec<TokenLogprob>>, &'static str> {
-    let Some(list) = value.as_array() else { return Ok(None) };
-    let number = |v: &Value| if v.is_null() { Some(f64::NEG_INFINITY) } else { v.as_f64() };
-    let one = |v: &Value| {
-        let token = v["token"].as_str()?.to_owned();
+fn token_logprobs(value: &Tree) -> Result<Option<Vec<TokenLogprob>>, &'static str> {
+    let Some(list) = value.list() else { return Ok(None) };
+    let number = |v: &Tree| if v.is_null() { Some(f64::NEG_INFINITY) } else { v.number() };
+    let one = |v: &Tree| {
+        let token = v.get("token").text()?.to_owned();
         // vLLM can print a token as its id.
         let printed = token.strip_prefix("token_id:").and_then(|n| n.parse().ok());
-        let id = v["id"].as_u64().and_then(|id| u32::try_from(id).ok()).or(printed);
-        let top = v["top_logprobs"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let id = v.get("id").whole().and_then(|id| u32::try_from(id).ok()).or(printed);
+        let top = v.get("top_logprobs").list().unwrap_or_default();
         let top: Option<Vec<_>> =
-            top.iter().map(|t| Some((t["token"].as_str()?.to_owned(), number(&t["logprob"])?))).collect();
-        Some(TokenLogprob { token, id, logprob: number(v.get("logprob")?)?, top: top? })
+            top.iter().map(|t| Some((t.get("token").text()?.to_owned(), number(t.get("logprob"))?))).collect();
+        Some(TokenLogprob { token, id, logprob: number(v.find("logprob")?)?, top: top? })
     };
     let all: Option<Vec<_>> = list.iter().map(one).collect();
     all.map(Some).ok_or("its log-probabilities are not what the API says")
 }
 
-fn usage(body: &Value) -> Option<Usage> {
-    let usage = &body["usage"];
-    let cached = usage["prompt_tokens_details"]["cached_tokens"].as_u64();
+fn usage(body: &Tree) -> Option<Usage> {
+    let usage = body.get("usage");
+    let cached = usage.get("prompt_tokens_details").get("cached_tokens").whole();
     Some(Usage {
-        prompt: usage["prompt_tokens"].as_u64()?,
-        completion: usage["completion_tokens"].as_u64()?,
+        prompt: usage.get("prompt_tokens").whole()?,
+        completion: usage.get("completion_tokens").whole()?,
         // llama-server has told it among its timings for longer.
-        cached: cached.or(body["timings"]["cache_n"].as_u64()),
-        reasoning: usage["completion_tokens_details"]["reasoning_tokens"].as_u64(),
+        cached: cached.or(body.get("timings").get("cache_n").whole()),
+        reasoning: usage.get("completion_tokens_details").get("reasoning_tokens").whole(),
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     fn with(message: Value, finish: &str) -> Result<ChatReply, ChatError> {
         let body = json!({ "choices": [{ "index": 0, "message": message, "finish_reason": finish }] });

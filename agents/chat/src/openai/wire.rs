@@ -3,44 +3,14 @@
 use super::Dialect;
 use crate::error::ChatError;
 use crate::request::ChatRequest;
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
+use serde_json::{Value, json};
 
-/// The body to post.
+/// The body to post. Written straight from the request: a call's messages are most of it, and are copied once.
 pub(super) fn body(request: &ChatRequest, dialect: Dialect) -> Result<Vec<u8>, ChatError> {
     let p = &request.parameters;
     let hosted = dialect == Dialect::Hosted;
-    let mut out = Map::new();
-    let mut set = |name: &str, value: Option<Value>| {
-        if let Some(value) = value {
-            out.insert(name.to_owned(), value);
-        }
-    };
-    set("model", Some(json!(request.model)));
-    set("messages", Some(json!(request.messages)));
-    set("temperature", p.temperature.map(Value::from));
-    set("top_p", p.top_p.map(Value::from));
-    set("presence_penalty", p.presence_penalty.map(Value::from));
-    set("frequency_penalty", p.frequency_penalty.map(Value::from));
-    set("seed", request.wire_seed().map(Value::from));
-    set("stop", (!p.stop.is_empty()).then(|| json!(p.stop)));
-    // Newer hosted models refuse the old name, older servers the new one.
-    set(if hosted { "max_completion_tokens" } else { "max_tokens" }, p.max_tokens.map(Value::from));
-    // llama-server tells token ids only beside log-probabilities, and those only where it is asked for alternatives.
-    let alternatives = match dialect {
-        Dialect::LlamaCpp => p.logprobs.or(p.token_ids.then_some(1)).map(|k| k.max(1)),
-        _ => p.logprobs,
-    };
-    if let Some(alternatives) = alternatives {
-        set("logprobs", Some(json!(true)));
-        set("top_logprobs", Some(json!(alternatives)));
-    }
-    if let Some(schema) = &p.schema {
-        let parsed: Value =
-            serde_json::from_str(&schema.text).map_err(|e| ChatError::Request(format!("schema: {e}")))?;
-        let format =
-            json!({ "type": "json_schema", "json_schema": { "name": schema.name, "strict": true, "schema": parsed } });
-        set("response_format", Some(format));
-    }
     let beyond = [
         ("top_k", p.top_k.map(Value::from)),
         ("min_p", p.min_p.map(Value::from)),
@@ -51,15 +21,60 @@ pub(super) fn body(request: &ChatRequest, dialect: Dialect) -> Result<Vec<u8>, C
         ("chat_template_kwargs", p.thinking.map(|on| json!({ "enable_thinking": on }))),
         ("return_token_ids", (p.token_ids && dialect == Dialect::Vllm).then(|| json!(true))),
     ];
-    for (name, value) in beyond {
-        if hosted && value.is_some() {
-            return Err(ChatError::Request(format!(
-                "a hosted server does not know `{name}`; name the dialect of the server, or leave it out"
-            )));
-        }
-        set(name, value);
+    if let Some((name, _)) = beyond.iter().find(|(_, value)| hosted && value.is_some()) {
+        return Err(ChatError::Request(format!(
+            "a hosted server does not know `{name}`; name the dialect of the server, or leave it out"
+        )));
     }
-    serde_json::to_vec(&out).map_err(|e| ChatError::Request(e.to_string()))
+    // llama-server tells token ids only beside log-probabilities, and those only where it is asked for alternatives.
+    let alternatives = match dialect {
+        Dialect::LlamaCpp => p.logprobs.or(p.token_ids.then_some(1)).map(|k| k.max(1)),
+        _ => p.logprobs,
+    };
+    let format = match &p.schema {
+        Some(schema) => {
+            let parsed: Value =
+                serde_json::from_str(&schema.text).map_err(|e| ChatError::Request(format!("schema: {e}")))?;
+            let named = json!({ "name": schema.name, "strict": true, "schema": parsed });
+            Some(json!({ "type": "json_schema", "json_schema": named }))
+        }
+        None => None,
+    };
+    // Room for the texts, their marks and a few escapes, so that the body seldom moves as it grows.
+    let texts: usize = request.messages.iter().map(|m| m.content.len() + 40).sum();
+    let mut out = Vec::with_capacity(texts + texts / 16 + 256);
+    let written = (|| {
+        let mut json = serde_json::Serializer::new(&mut out);
+        let mut fields = Fields(json.serialize_map(None)?);
+        fields.set("model", Some(&request.model))?;
+        fields.set("messages", Some(&request.messages))?;
+        fields.set("temperature", p.temperature)?;
+        fields.set("top_p", p.top_p)?;
+        fields.set("presence_penalty", p.presence_penalty)?;
+        fields.set("frequency_penalty", p.frequency_penalty)?;
+        fields.set("seed", request.wire_seed())?;
+        fields.set("stop", (!p.stop.is_empty()).then_some(&p.stop))?;
+        // Newer hosted models refuse the old name, older servers the new one.
+        fields.set(if hosted { "max_completion_tokens" } else { "max_tokens" }, p.max_tokens)?;
+        fields.set("logprobs", alternatives.map(|_| true))?;
+        fields.set("top_logprobs", alternatives)?;
+        fields.set("response_format", format)?;
+        for (name, value) in &beyond {
+            fields.set(name, value.as_ref())?;
+        }
+        fields.0.end()
+    })();
+    written.map_err(|e: serde_json::Error| ChatError::Request(e.to_string()))?;
+    Ok(out)
+}
+
+/// An object that takes what is given and leaves out what is not.
+struct Fields<M>(M);
+
+impl<M: SerializeMap> Fields<M> {
+    fn set(&mut self, name: &str, value: Option<impl Serialize>) -> Result<(), M::Error> {
+        value.map_or(Ok(()), |value| self.0.serialize_entry(name, &value))
+    }
 }
 
 #[cfg(test)]
