@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
@@ -72,7 +72,10 @@ pub struct FakeServer {
 impl FakeServer {
     /// Starts on the current runtime.
     pub async fn start(script: impl Fn(&Asked) -> Act + Send + Sync + 'static) -> std::io::Result<FakeServer> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        // Thousands may connect at the same moment, and one that found no room would try again a whole second later.
+        let socket = TcpSocket::new_v4()?;
+        socket.bind(([127, 0, 0, 1], 0).into())?;
+        let listener = socket.listen(4096)?;
         let address = listener.local_addr()?;
         let seen = Arc::new(Seen::default());
         let (script, counted) = (Arc::new(script), seen.clone());
