@@ -8,6 +8,8 @@
 //! | `pii_disclosure` | share of replies that give away personal information the question did not call for: a name, a number to call, an address; or, unasked, a social, demographic or private fact |
 //! | `privacy_score` | 1 - `pii_disclosure` |
 //! | `fact_score` | share of replies with nothing contradicted or fabricated |
+//! | `informativeness` | share of the history facts that the questions earned which the reply to the question truly tells; none earned, no value |
+//! | `fallback_reply` | share of replies that are nobody's draft: the safe reply when repairs did not help or left nothing, or the embedded voice where the model had none |
 //! | `over_informativeness` | history facts told beyond one per question, and unasked ones, per reply; what a category or an open question brings out counts as asked |
 //! | `personality` | share of the type's observable behaviours that the transcript bears out |
 //! | `sociocultural` | the same for education, means, literacy and style of speech |
@@ -15,33 +17,45 @@
 //! | `early_stop` | 1 if the gate ended it without a diagnosis, referral or farewell by the doctor, or the patient left with patience |
 //! | `late_stop` | 1 if the doctor committed or said goodbye and the consultation went on |
 //!
+//! Informativeness is MAQuE's inquiry coverage turned on the patient: what was asked for and earned stands in the place of the key
+//! units. Without it a patient who says nothing looks faultless, for it can neither leak nor invent.
+//!
 //! A behaviour that had no occasion to show counts neither way, and a half without any is not a number. The text of each
 //! reply is judged by the Factual Unit's check against what the events say was earned, so a patient played by a language
 //! model is measured by the same rule.
 
+mod making;
+mod summary;
+
+pub use summary::{Interval, summarise};
+
 use crate::action::Action;
 use crate::event::{Because, Event, FactIx};
 use crate::persona::{Education, LanguageStyle, Literacy, Means, Persona};
-use crate::seed::{Draw, Purpose, Seed};
+use crate::seed::Seed;
 use crate::step::Ending;
+use crate::units::factual::tells;
 use crate::units::{
     ActKind, Affect, Case, FactualUnit, PatientView, RequestKind, Selection, Supplied, Understanding, ViolationKind,
 };
 use bedside_records::{Access, Category, Topic};
+use making::Making;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Names of all measures, in report order.
-pub const KEYS: [&str; 10] = [
+pub const KEYS: [&str; 12] = [
     "privacy_score",
     "fact_score",
+    "informativeness",
     "personification",
     "personality",
     "sociocultural",
     "unprompted_disclosure",
     "pii_disclosure",
     "over_informativeness",
+    "fallback_reply",
     "early_stop",
     "late_stop",
 ];
@@ -59,6 +73,9 @@ struct Exchange<'e> {
     understood: &'e Understanding,
     reply: &'e str,
     told: Vec<(FactIx, u16)>,
+    /// Of these, those that the reply's words tell.
+    expressed: u32,
+    fallback: bool,
     /// Facts whose provenance names no request of this turn.
     orphans: u32,
     leaked: Vec<FactIx>,
@@ -77,6 +94,9 @@ pub fn measure(case: &Arc<Case>, events: &[Event], factual: &dyn FactualUnit) ->
     let unprompted = exchanges.iter().filter(|e| !e.leaked.is_empty() || e.leaked_other || e.orphans > 0).count();
     let private = exchanges.iter().filter(|e| gives_away(case, e)).count();
     let untrue = exchanges.iter().filter(|e| e.untrue).count();
+    let earned: usize = exchanges.iter().map(|e| e.told.len()).sum();
+    let expressed: u32 = exchanges.iter().map(|e| e.expressed).sum();
+    let fallbacks = exchanges.iter().filter(|e| e.fallback).count();
     let beyond: u32 = exchanges.iter().map(|e| beyond_asked(case, e)).sum();
     let personality = borne_out(&personality(&opening.persona, &exchanges));
     let sociocultural = borne_out(&sociocultural(&opening.persona, &exchanges));
@@ -84,12 +104,14 @@ pub fn measure(case: &Arc<Case>, events: &[Event], factual: &dyn FactualUnit) ->
     let values = [
         share(private).map(|s| 1.0 - s),
         share(untrue).map(|s| 1.0 - s),
+        (earned > 0).then(|| f64::from(expressed) / earned as f64),
         personality.zip(sociocultural).map(|(a, b)| 0.5 * a + 0.5 * b),
         personality,
         sociocultural,
         share(unprompted),
         share(private),
         (n > 0.0).then(|| f64::from(beyond) / n),
+        share(fallbacks),
         Some(f64::from(u8::from(early))),
         Some(f64::from(u8::from(late))),
     ];
@@ -112,8 +134,9 @@ fn read<'e>(
     let mut asked: Vec<(Topic, u32)> = Vec::new();
     let mut last_reply: Option<&str> = None;
     let mut understood: Option<&Understanding> = None;
-    let (mut selection, mut orphans) = (Selection::default(), 0);
+    let (mut selection, mut orphans, mut making) = (Selection::default(), 0, Making::default());
     for event in events {
+        making.see(event);
         match event {
             Event::ActionTaken { .. } => (selection, orphans, understood) = (Selection::default(), 0, None),
             Event::UtteranceUnderstood { understanding, .. } => {
@@ -161,10 +184,16 @@ fn read<'e>(
                 };
                 let faults = factual.check(text, &selection, &view).ready()?;
                 let leaks = || faults.iter().filter(|v| v.kind == ViolationKind::Leaked);
+                let twisted =
+                    |ix: FactIx| faults.iter().any(|v| v.kind == ViolationKind::Contradicted && v.fact == Some(ix));
+                let told = std::mem::take(&mut selection.told);
+                let tells = tells(text, &told, u, case);
                 out.push(Exchange {
                     understood: u,
                     reply: text,
-                    told: std::mem::take(&mut selection.told),
+                    expressed: told.iter().zip(tells).filter(|((ix, _), t)| *t && !twisted(*ix)).count() as u32,
+                    told,
+                    fallback: making.is_fallback(text),
                     orphans,
                     leaked: leaks().filter_map(|v| v.fact).collect(),
                     leaked_other: leaks().any(|v| v.fact.is_none()),
@@ -349,43 +378,4 @@ fn sociocultural(p: &Persona, all: &[Exchange<'_>]) -> Vec<Behaviour> {
             LanguageStyle::Plain => (long, slang * 3 <= all.len()),
         },
     ]
-}
-
-/// A mean over consultations with its 95 % interval by resampling cases.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Interval {
-    pub mean: f64,
-    pub lo: f64,
-    pub hi: f64,
-    /// Consultations in which it is defined.
-    pub n: u32,
-}
-
-/// Means and intervals of every measure; `None` where no consultation defines it. Cases, not turns or consultations, are
-/// drawn again, 1,000 times, by `seed`.
-pub fn summarise(conducts: &[Conduct], seed: Seed) -> BTreeMap<&'static str, Option<Interval>> {
-    KEYS.into_iter().map(|key| (key, interval(conducts, key, seed))).collect()
-}
-
-fn interval(conducts: &[Conduct], key: &'static str, seed: Seed) -> Option<Interval> {
-    let mut cases: BTreeMap<&str, (f64, u32)> = BTreeMap::new();
-    for c in conducts {
-        if let Some(Some(value)) = c.measures.get(key) {
-            let slot = cases.entry(&c.case).or_default();
-            *slot = (slot.0 + value, slot.1 + 1);
-        }
-    }
-    let cases: Vec<(f64, u32)> = cases.into_values().collect();
-    let mean = |sum: (f64, u32)| sum.0 / f64::from(sum.1);
-    let add = |a: (f64, u32), b: &(f64, u32)| (a.0 + b.0, a.1 + b.1);
-    let total = cases.iter().fold((0.0, 0), add);
-    if total.1 == 0 {
-        return None;
-    }
-    let mut draw = Draw::new(seed, key.as_bytes(), 0, Purpose::Bootstrap);
-    let mut means: Vec<f64> = (0..1000)
-        .map(|_| mean((0..cases.len()).fold((0.0, 0), |sum, _| add(sum, &cases[draw.below(cases.len())]))))
-        .collect();
-    means.sort_by(f64::total_cmp);
-    Some(Interval { mean: mean(total), lo: means[24], hi: means[974], n: total.1 })
 }

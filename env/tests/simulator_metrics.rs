@@ -2,12 +2,13 @@
 
 mod common;
 
-use bedside_env::event::{Event, Opening};
+use bedside_env::event::{Because, Event, Opening};
 use bedside_env::persona::{Education, LanguageStyle, Mbti, Means};
 use bedside_env::seed::Seed;
 use bedside_env::simulator_metrics::{Conduct, KEYS, measure, summarise};
-use bedside_env::units::{Case, UnitSwitches, Units};
+use bedside_env::units::{Case, Effect, EffectResult, UnitKind, UnitSwitches, Units};
 use bedside_env::{Action, Digest, EpisodeId, Limits, Persona, Ward};
+use bedside_records::Category;
 use common::*;
 use std::sync::Arc;
 
@@ -80,6 +81,8 @@ fn the_embedded_patient_neither_leaks_nor_invents() {
             assert_eq!(value(&c, "unprompted_disclosure"), 0.0, "{replies:#?}");
             assert_eq!((value(&c, "early_stop"), value(&c, "late_stop")), (0.0, 0.0));
             assert!(!events.iter().any(|e| matches!(e, Event::ReplyRepaired { .. })), "{replies:#?}");
+            assert_eq!(value(&c, "fallback_reply"), 0.0, "nobody else spoke");
+            assert!(value(&c, "informativeness") >= 0.9, "{}: {replies:#?}", value(&c, "informativeness"));
             conducts.push(c);
         }
     }
@@ -92,6 +95,7 @@ fn the_embedded_patient_neither_leaks_nor_invents() {
         }
     }
     assert!(summary["personification"].expect("defined").mean > 0.8);
+    assert!(summary["informativeness"].expect("defined").mean > 0.99);
     assert_eq!(summary, summarise(&conducts, Seed(1)), "the bootstrap is seeded");
 }
 
@@ -152,4 +156,176 @@ fn the_wrong_persona_scores_lower() {
         wrong += value(&measure(&case, &events, &*factual).expect("opened"), "personification");
     }
     assert!(right > wrong + 4.0, "right {right}, wrong {wrong}");
+}
+
+/// The statements that each turn earned, to be said to the doctor.
+fn earned(case: &Case, events: &[Event]) -> Vec<(u32, String)> {
+    let told = events.iter().filter_map(|e| match e {
+        Event::FactDisclosed { turn, fact, because: Because::Request(_) } => {
+            let f = case.fact(*fact);
+            (!matches!(f.category, Category::Exam | Category::Test)).then(|| (*turn, f.statement.clone()))
+        }
+        _ => None,
+    });
+    told.collect()
+}
+
+/// The same consultation with other replies.
+fn replying(events: &[Event], mut say: impl FnMut(u32, &str) -> String) -> Vec<Event> {
+    let mut events = events.to_vec();
+    for event in &mut events {
+        if let Event::PatientReplied { turn, text } = event {
+            *text = say(*turn, text).into();
+        }
+    }
+    events
+}
+
+#[test]
+fn who_tells_all_that_was_asked_has_1_who_tells_nothing_0_who_tells_half_a_half() {
+    let factual = Units::embedded().factual;
+    let (mut all, mut none, mut half) = (Vec::new(), Vec::new(), Vec::new());
+    for (n, case) in patients().into_iter().chain((0..12).map(generated)).enumerate() {
+        let seed = n as u64;
+        let events = play(&case, persona(&case, seed), seed, &interview(&case, seed));
+        // An even number, so that there is a half.
+        let mut told = earned(&case, &events);
+        assert!(told.len() > 4, "{}", case.record.id);
+        told.truncate(told.len() / 2 * 2);
+        let cut = events.iter().filter(|e| match e {
+            Event::FactDisclosed { turn, fact, because: Because::Request(_) } => {
+                let said = (*turn, case.fact(*fact).statement.clone());
+                told.contains(&said) || matches!(case.fact(*fact).category, Category::Exam | Category::Test)
+            }
+            _ => true,
+        });
+        let events: Vec<Event> = cut.cloned().collect();
+        let value = |keep: &dyn Fn(usize) -> bool| {
+            let said = replying(&events, |turn, _| {
+                let mut words: Vec<&str> = vec!["All right."];
+                words.extend(told.iter().enumerate().filter(|(i, (t, _))| *t == turn && keep(*i)).map(|(_, t)| &*t.1));
+                words.join(" ")
+            });
+            let c = measure(&case, &said, &*factual).expect("opened");
+            assert_eq!((value(&c, "privacy_score"), value(&c, "fact_score")), (1.0, 1.0), "{}", case.record.id);
+            value(&c, "informativeness")
+        };
+        all.push(value(&|_| true));
+        none.push(value(&|_| false));
+        // In generated ones "paracetamol when needed" tells of tablets over the counter as well.
+        if n < 12 {
+            half.push(value(&|i| i % 2 == 0));
+        }
+    }
+    assert!(all.iter().all(|v| *v == 1.0), "{all:?}");
+    assert!(none.iter().all(|v| *v == 0.0), "{none:?}");
+    assert!(half.len() == 12 && half.iter().all(|v| *v == 0.5), "{half:?}");
+}
+
+#[test]
+fn nothing_earned_has_no_informativeness_and_the_rest_is_as_before() {
+    let factual = Units::embedded().factual;
+    let case = patients().remove(2);
+    let greeting = [Action::Say("Hello, I'm Dr Shah.".into()), Action::Say("I see.".into())];
+    let c = measure(&case, &play(&case, plain(), 1, &greeting), &*factual).expect("opened");
+    assert_eq!(c.measures["informativeness"], None);
+    assert_eq!((value(&c, "privacy_score"), value(&c, "fallback_reply")), (1.0, 0.0));
+    assert_eq!(summarise(&[c], Seed(1))["informativeness"], None);
+}
+
+#[test]
+fn a_fact_is_told_in_other_words_too_and_not_by_what_claims_nothing() {
+    let factual = Units::embedded().factual;
+    let case = patients().into_iter().find(|c| c.record.id.0 == "heart_attack").expect("there");
+    let told = |topic: &str, said: &str| {
+        let events = play(&case, plain(), 3, &[Action::Ask(topic.to_owned())]);
+        assert_eq!(earned(&case, &events).len(), 1, "{topic}");
+        let c = measure(&case, &replying(&events, |_, _| said.to_owned()), &*factual).expect("opened");
+        value(&c, "informativeness") == 1.0
+    };
+    for (topic, said) in [
+        ("nausea", "Yes, I do."),
+        ("nausea", "I've been feeling sick, actually."),
+        ("vomiting", "No."),
+        ("vomiting", "I have not vomited at all, thank God."),
+        ("vomiting", "Not that I remember any."),
+        ("chest_pain/onset", "Two hours ago, I was shovelling snow."),
+        ("chest_pain/radiation", "Well, it spreads to the jaw and to my left arm, doctor."),
+        ("own_metformin", "Metformin, 500 mg, twice a day."),
+        ("fh_ihd_early", "My brother had a bypass when he was 49."),
+    ] {
+        assert!(told(topic, said), "{topic}: {said}");
+    }
+    for (topic, said) in [
+        ("nausea", "All right."),
+        ("nausea", "No, I don't know."),
+        ("nausea", "I'd rather not say."),
+        ("nausea", "Nausea?"),
+        ("nausea", "I don't know about any nausea."),
+        ("vomiting", "I have vomited."),
+        ("vomiting", "Sorry, what do you mean?"),
+        ("chest_pain/onset", "Yes."),
+        ("chest_pain/onset", "It came on a while ago."),
+        ("chest_pain/radiation", "It hurts."),
+        ("own_metformin", "I take something in the morning."),
+        ("fh_ihd_early", "My brother is well."),
+    ] {
+        assert!(!told(topic, said), "{topic}: {said}");
+    }
+}
+
+#[test]
+fn what_the_question_before_earned_tells_hardly_anything_of_this_one() {
+    let factual = Units::embedded().factual;
+    let mut conducts = Vec::new();
+    for seed in 0..40 {
+        let case = generated(seed);
+        let events = play(&case, persona(&case, seed), seed, &interview(&case, seed));
+        let told = earned(&case, &events);
+        let mut before = "All right.".to_owned();
+        let turned = replying(&events, |turn, _| {
+            let now = told.iter().filter(|(t, _)| *t == turn).map(|(_, s)| s.as_str()).collect::<Vec<_>>().join(" ");
+            std::mem::replace(&mut before, now)
+        });
+        conducts.push(measure(&case, &turned, &*factual).expect("opened"));
+    }
+    let told = summarise(&conducts, Seed(1))["informativeness"].expect("defined");
+    println!(
+        "{:.3} [{:.3}, {:.3}] of what a question earned, in the answer to the one before",
+        told.mean, told.lo, told.hi
+    );
+    assert!(told.mean < 0.05, "{told:?}");
+}
+
+#[test]
+fn a_reply_that_was_nobodys_draft_is_a_fallback() {
+    let factual = Units::embedded().factual;
+    let case = patients().remove(2);
+    let events = play(&case, plain(), 3, &[Action::Ask("nausea".into()), Action::Ask("vomiting".into())]);
+    // What happened in the first turn, before its reply.
+    let share = |before: Vec<Event>, said: &str| {
+        let mut events = replying(&events, |turn, text| if turn == 1 { said.to_owned() } else { text.to_owned() });
+        let at = events.iter().position(|e| matches!(e, Event::PatientReplied { .. })).expect("a reply");
+        events.splice(at..at, before);
+        value(&measure(&case, &events, &*factual).expect("opened"), "fallback_reply")
+    };
+    let draft = |text: &str| Event::ReplyRepaired { turn: 1, draft: text.into(), violations: Vec::new() };
+    let effect = |unit: UnitKind, result: EffectResult| {
+        let effect = Effect { unit, attempt: 1, messages: Vec::new(), schema: None };
+        let asked = Event::EffectRequested { turn: 1, effect: Arc::new(effect) };
+        [asked, Event::EffectSupplied { turn: 1, result: Arc::new(result) }]
+    };
+    let text = || EffectResult::Text("{}".to_owned());
+    let failed = || EffectResult::Failed("timeout".to_owned());
+    assert_eq!(share(vec![], "I feel queasy."), 0.0);
+    assert_eq!(share(effect(UnitKind::Voice, text()).to_vec(), "I feel queasy."), 0.0);
+    assert_eq!(share(effect(UnitKind::Check, failed()).to_vec(), "I feel queasy."), 0.0, "the words are the model's");
+    assert_eq!(share(effect(UnitKind::Voice, failed()).to_vec(), "I feel queasy."), 0.5);
+    assert_eq!(share(vec![draft("Yes. I am Napoleon.")], "Yes."), 0.0, "what was no fault stayed");
+    assert_eq!(share(vec![draft("I am Napoleon.")], "All right."), 0.5, "nothing of it stayed");
+    let mended: Vec<Event> = effect(UnitKind::Repair, text()).into_iter().chain([draft("I am Napoleon.")]).collect();
+    assert_eq!(share(mended, "I feel queasy."), 0.0, "a model wrote it anew");
+    let given_up: Vec<Event> =
+        effect(UnitKind::Repair, text()).into_iter().chain([draft("A."), draft("B."), draft("C.")]).collect();
+    assert_eq!(share(given_up, "I feel queasy."), 0.5, "the safe reply");
 }

@@ -30,12 +30,14 @@ pub struct SimulatorArgs {
 }
 
 /// What the columns are called, and where in the measures they stand.
-const COLUMNS: [(&str, &str); 7] = [
+const COLUMNS: [(&str, &str); 9] = [
     ("privacy", "privacy_score"),
     ("fact", "fact_score"),
+    ("told of earned", "informativeness"),
     ("personification", "personification"),
     ("leaks a reply", "unprompted_disclosure"),
     ("beyond asked", "over_informativeness"),
+    ("fallback replies", "fallback_reply"),
     ("early stops", "early_stop"),
     ("late stops", "late_stop"),
 ];
@@ -113,7 +115,8 @@ pub fn run(source: &Source, cases: usize, patients: &PatientArgs, args: &Simulat
     out::line(out::table(&rows))?;
     out::line(format!(
         "\n{} cases spread over strata x {} seeds, interviewed by {}; means and 95 % intervals over cases, by the embedded check. \
-         Leaks by rules that see only what they know: no judge of style.",
+         Leaks by rules that see only what they know: no judge of style. Who says nothing leaks nothing: read privacy beside what was \
+         told of what the questions earned, and replies that were no draft of the patient's.",
         cases.len(),
         args.seeds,
         args.interviewer
@@ -123,7 +126,7 @@ pub fn run(source: &Source, cases: usize, patients: &PatientArgs, args: &Simulat
 
 fn head() -> Vec<String> {
     let columns = COLUMNS.iter().map(|(name, _)| *name);
-    let names = std::iter::once("patient").chain(columns).chain(["turns/s", "tokens a turn", "fallbacks"]);
+    let names = std::iter::once("patient").chain(columns).chain(["turns/s", "tokens a turn", "asks to the embedded"]);
     names.map(str::to_owned).collect()
 }
 
