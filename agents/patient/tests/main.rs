@@ -1,6 +1,8 @@
 //! Promises of the patient played by models.
 
 mod adversaries;
+#[path = "../examples/adversaries/doctors.rs"]
+mod doctors;
 mod fixtures;
 mod playing;
 mod prompts;
