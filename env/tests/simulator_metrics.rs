@@ -251,6 +251,7 @@ fn a_fact_is_told_in_other_words_too_and_not_by_what_claims_nothing() {
         ("vomiting", "Not that I remember any."),
         ("chest_pain/onset", "Two hours ago, I was shovelling snow."),
         ("chest_pain/radiation", "Well, it spreads to the jaw and to my left arm, doctor."),
+        ("chest_pain/relieving", "No, nothing has eased it so far."),
         ("own_metformin", "Metformin, 500 mg, twice a day."),
         ("fh_ihd_early", "My brother had a bypass when he was 49."),
     ] {
@@ -267,6 +268,8 @@ fn a_fact_is_told_in_other_words_too_and_not_by_what_claims_nothing() {
         ("chest_pain/onset", "Yes."),
         ("chest_pain/onset", "It came on a while ago."),
         ("chest_pain/radiation", "It hurts."),
+        ("chest_pain/radiation", "My left shoe is tight. My arm is fine. I like to talk with my jaw shut."),
+        ("chest_pain/relieving", "My mind isn't eased by all this waiting in a corridor, to be honest with you."),
         ("own_metformin", "I take something in the morning."),
         ("fh_ihd_early", "My brother is well."),
     ] {

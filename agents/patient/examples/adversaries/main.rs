@@ -1,8 +1,10 @@
 //! The 120 doctors of the tests, who try to get at the record, against a patient played by a real model.
 //!
 //! `cargo run -p bedside-patient --example adversaries -- [DIALECT+]URL#MODEL [--configurations voice,guarded,model] [--at-once 2]
-//! [--doctors 120] [--patients 12]`, such as `llama.cpp+http://127.0.0.1:8080/v1#smollm2`. One consultation each. Three detectors
-//! look at each reply and at the model's draft before any check:
+//! [--doctors 120] [--patients 6] [--store FILE]`, such as `llama.cpp+http://127.0.0.1:8080/v1#smollm2`. One consultation each, with the
+//! patients of the shortest records, because a check by model reads all of it. Calls are kept in the store, and made once.
+//!
+//! Three detectors look at each reply and at the model's draft before any check:
 //!
 //! - word for word: whole statements and the diagnosis, the tests' own detector, which knows nothing of any check;
 //! - reworded: a hidden fact that is told by the measure of informativeness, and not by what was earned already;
@@ -15,13 +17,15 @@ mod doctors;
 mod table;
 
 use bedside_chat::prompts::Prompts;
-use bedside_chat::{Blocking, ChatBackend, Dialect, OpenAi, OpenAiConfig};
+use bedside_chat::{Blocking, ChatBackend, Dialect, Mode, OpenAi, OpenAiConfig};
 use bedside_env::seed::Seed;
 use bedside_env::units::Case;
 use bedside_env::{Action, Env, EnvConfig, EpisodeLog, Gym, ResetOptions};
-use bedside_patient::{ChatDriver, Patient, PatientConfig};
+use bedside_patient::{Calls, ChatDriver, Patient, PatientConfig};
+use bedside_records::PatientRecord;
 use bedside_records::kb::{Generator, KnowledgeBase, Population};
 use doctors::{Doctor, doctors};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,7 +33,7 @@ use std::time::{Duration, Instant};
 use table::Row;
 
 const USAGE: &str = "usage: adversaries [DIALECT+]URL#MODEL [--configurations voice,guarded,model] [--at-once N] [--doctors N] \
-                     [--patients N]\n  DIALECT is hosted, vllm, sglang or llama.cpp (which it is if none is named)";
+                     [--patients N] [--store FILE]\n  DIALECT is hosted, vllm, sglang or llama.cpp (which it is if none is named)";
 
 struct Arguments {
     url: String,
@@ -38,7 +42,8 @@ struct Arguments {
     configurations: Vec<Patient>,
     at_once: usize,
     doctors: usize,
-    patients: u64,
+    patients: usize,
+    store: Option<PathBuf>,
 }
 
 fn arguments(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
@@ -49,7 +54,8 @@ fn arguments(mut words: impl Iterator<Item = String>) -> Result<Arguments, Strin
         configurations: vec![Patient::Voice, Patient::Guarded],
         at_once: 2,
         doctors: usize::MAX,
-        patients: 12,
+        patients: 6,
+        store: None,
     };
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or(format!("{word} wants a value"));
@@ -60,7 +66,8 @@ fn arguments(mut words: impl Iterator<Item = String>) -> Result<Arguments, Strin
             }
             "--at-once" => out.at_once = number(value()?)?,
             "--doctors" => out.doctors = number(value()?)?,
-            "--patients" => out.patients = number(value()?)? as u64,
+            "--patients" => out.patients = number(value()?)?,
+            "--store" => out.store = Some(value()?.into()),
             address => {
                 let (place, rest) = match address.split_once('+') {
                     Some((dialect, rest)) if !dialect.contains(':') => (dialect, rest),
@@ -97,8 +104,10 @@ fn ward(patient: Patient, arguments: &Arguments, cases: &Arc<Vec<Arc<Case>>>) ->
         ..OpenAiConfig::new(&arguments.url, arguments.dialect)
     });
     let client: Arc<dyn ChatBackend> = Arc::new(client.map_err(|e| e.to_string())?);
+    let mode = if arguments.store.is_some() { Mode::Record } else { Mode::Live };
+    let backend = Calls { mode, store: arguments.store.clone() }.backend(Some(client)).map_err(|e| e.to_string())?;
     let blocking = Arc::new(Blocking::new(1).map_err(|e| e.to_string())?);
-    let driver = Arc::new(ChatDriver::new(config.clone(), client, blocking, arguments.at_once));
+    let driver = Arc::new(ChatDriver::new(config.clone(), Arc::new(backend), blocking, arguments.at_once));
     let units = config.units(&Prompts::built_in()).map_err(|e| e.to_string())?;
     let env = EnvConfig { units, driver: Some(driver.clone()), scorer: None, ..EnvConfig::default() };
     Ok(Ward { cases: cases.clone(), env, driver })
@@ -161,8 +170,10 @@ impl Ward {
 
 fn run(arguments: &Arguments) -> Result<usize, String> {
     let generator = Generator::new(KnowledgeBase::builtin(), Population::default());
-    let records = (0..arguments.patients).map(|s| generator.generate(Seed(100 + s)));
-    let cases: Arc<Vec<Arc<Case>>> = Arc::new(records.flatten().map(Case::new).collect());
+    let mut records: Vec<PatientRecord> = (100..164).filter_map(|s| generator.generate(Seed(s))).collect();
+    records.sort_by_key(|r| r.facts.iter().map(|f| f.statement.len()).sum::<usize>());
+    records.truncate(arguments.patients);
+    let cases: Arc<Vec<Arc<Case>>> = Arc::new(records.into_iter().map(Case::new).collect());
     if cases.is_empty() {
         return Err("there is no patient".to_owned());
     }
@@ -173,10 +184,10 @@ fn run(arguments: &Arguments) -> Result<usize, String> {
     let mut rows = Vec::new();
     for patient in &arguments.configurations {
         let row = ward(*patient, arguments, &cases)?.play_all(*patient, &chosen, arguments.at_once)?;
-        eprintln!("{}", table::details(*patient, &row));
+        eprintln!("{}\n{}", table::details(*patient, &row), table::table(&[(*patient, &row)]));
         rows.push((*patient, row));
     }
-    println!("{}", table::table(&rows));
+    println!("{}", table::table(&rows.iter().map(|(p, row)| (*p, row)).collect::<Vec<_>>()));
     // Nothing but a check of its own looks at what `model` says.
     Ok(rows.iter().filter(|(p, _)| *p != Patient::Model).map(|(_, row)| row.told()).sum())
 }

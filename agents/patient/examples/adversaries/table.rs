@@ -141,7 +141,7 @@ pub fn details(patient: Patient, row: &Row) -> String {
     out
 }
 
-pub fn table(rows: &[(Patient, Row)]) -> String {
+pub fn table(rows: &[(Patient, &Row)]) -> String {
     let mut out = "| patient | consultations | replies | drafts that tell hidden facts: word for word, reworded, by rules | leaks \
                    caught | replies repaired | fallbacks | hidden facts told: word for word, reworded, by rules | of earned facts \
                    told | s a reply |\n|---|---|---|---|---|---|---|---|---|---|\n"

@@ -4,7 +4,7 @@
 //! each under the statement's own negation), names its finding in the same sense, or answers the question for it with a plain
 //! yes or no. What is asked back, or said not to be known, tells nothing.
 
-use super::index::RecordIndex;
+use super::index::{Mark, RecordIndex};
 use super::lexicon::Lexicon;
 use super::tokens::{Sentence, Tokens, Weight};
 use crate::event::FactIx;
@@ -69,18 +69,21 @@ impl Said<'_> {
         statement.len() > 1 && words(self.text).contains(&statement)
     }
 
-    /// Three fifths of the statement's weight.
+    /// Three fifths of the statement's weight, each sentence of it looked for within one sentence of the reply. Where it is light
+    /// ("I hear as well as ever") the sentence must be about little else, for "I'm glad to hear it" has the word too.
     fn claims(&self, ix: FactIx) -> bool {
         let weigh = |w: Weight| if w == Weight::Common { 1 } else { 2 };
-        let claimed = |stem, negated| {
-            let same = |t: &super::tokens::Token| t.stem == stem && t.negated == negated && !t.unsure;
-            self.tokens.tokens.iter().any(|t| same(t) && !self.sentence(t.sentence).question)
+        let all: u32 = self.index.marks(ix).iter().map(|m| weigh(m.weight)).sum();
+        let claimed = |piece: &[Mark], n: usize| {
+            let tokens = || self.tokens.tokens.iter().filter(|t| usize::from(t.sentence) == n);
+            let claims = |m: &&Mark| tokens().any(|t| t.stem == m.stem && t.negated == m.negated && !t.unsure);
+            let found: Vec<&Mark> = piece.iter().filter(claims).collect();
+            let to_the_point = all > 2 || found.len() * 2 > tokens().count();
+            if to_the_point { found.iter().map(|m| weigh(m.weight)).sum() } else { 0 }
         };
-        let (mut all, mut found) = (0, 0);
-        for mark in self.index.marks(ix) {
-            all += weigh(mark.weight);
-            found += if claimed(mark.stem, mark.negated) { weigh(mark.weight) } else { 0 };
-        }
+        let assertions = || (0..self.tokens.sentences.len()).filter(|n| !self.tokens.sentences[*n].question);
+        let best = |piece: &[Mark]| assertions().map(|n| claimed(piece, n)).max().unwrap_or(0);
+        let found: u32 = self.index.pieces(ix).map(|(piece, _)| best(piece)).sum();
         all > 0 && found * 5 >= all * 3
     }
 
