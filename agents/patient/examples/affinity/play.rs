@@ -124,6 +124,9 @@ impl Played {
     }
 }
 
+/// Prompt tokens of a consultation, and those cached; or what went wrong.
+type Counted = Result<(u64, u64), String>;
+
 pub fn play(plan: &Plan, arm: Arm, servers: &Servers) -> Result<Played, String> {
     let affine = Arc::new(Affine::new(servers.clients.clone(), Balance::default()).map_err(|e| e.to_string())?);
     let chance = Arc::new(Chance {
@@ -148,7 +151,7 @@ pub fn play(plan: &Plan, arm: Arm, servers: &Servers) -> Result<Played, String> 
         return Err("there are not enough patients".to_owned());
     }
     // A driver for each consultation, so that each has its own count of tokens.
-    let one = |at: usize| -> Result<(u64, u64), String> {
+    let one = |at: usize| -> Counted {
         let driver = Arc::new(ChatDriver::new(config.clone(), backend.clone(), blocking.clone(), 1));
         let units = config.units(&Prompts::built_in()).map_err(|e| e.to_string())?;
         let env = EnvConfig { units, driver: Some(driver.clone()), scorer: None, ..EnvConfig::default() };
@@ -178,7 +181,7 @@ pub fn play(plan: &Plan, arm: Arm, servers: &Servers) -> Result<Played, String> 
         }
     };
     let (next, begun) = (AtomicUsize::new(0), Instant::now());
-    let tokens: Mutex<Vec<Option<Result<(u64, u64), String>>>> = Mutex::new(vec![None; plan.consultations]);
+    let tokens: Mutex<Vec<Option<Counted>>> = Mutex::new(vec![None; plan.consultations]);
     std::thread::scope(|scope| {
         for _ in 0..plan.at_once.min(plan.consultations) {
             scope.spawn(|| {
