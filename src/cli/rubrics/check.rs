@@ -52,7 +52,7 @@ pub fn run(args: Args) -> Result<ExitCode, Fail> {
         bar.inc(1);
     }
     bar.finish_and_clear();
-    findings.sort_by(|a, b| a.line.cmp(&b.line));
+    findings.sort_by_key(|f| f.line);
     let nothing = found.entries.is_empty() && findings.is_empty();
     let file = args.file.display().to_string();
     let mut by_guard: BTreeMap<&str, usize> = BTreeMap::new();

@@ -268,6 +268,12 @@ impl Told {
     }
 
     fn show(&self, args: &Args) -> Result<(), Fail> {
+        for why in &self.failed {
+            eprintln!("not written: {}", why.lines().next().unwrap_or_default());
+        }
+        if let Some((_, hint)) = self.failed.first().and_then(|w| w.split_once("\nhint: ")) {
+            eprintln!("hint: {hint}");
+        }
         let name = args.out.display();
         if args.json {
             return out::json(&json!({
@@ -292,13 +298,6 @@ impl Told {
                 "{} calls, {} without a reply; {} criteria offered; refused: {refused}",
                 self.calls, self.calls_failed, self.offered
             ))?;
-        }
-        for why in &self.failed {
-            eprintln!("not written: {}", why.lines().next().unwrap_or_default());
-        }
-        match self.failed.first().and_then(|w| w.split_once("\nhint: ")) {
-            Some((_, hint)) => eprintln!("hint: {hint}"),
-            None => (),
         }
         Ok(())
     }
