@@ -203,7 +203,7 @@ fn two_ways_to_ask_a_judge_are_compared_on_labelled_pairs() {
 fn bench(blocking: &Blocking) -> FakeServer {
     let script = |asked: &bedside::chat::testing::Asked| {
         let (Some(put), body) = (Put::of(asked), asked.json()) else { return Act::Reset };
-        let even = |text: &str| text.chars().count() % 2 == 0;
+        let even = |text: &str| text.chars().count().is_multiple_of(2);
         match body["model"].as_str().unwrap_or_default() {
             "even" => Act::Say(put.answer(|i| even(&i.text))),
             "odd" => Act::Say(put.answer(|i| !even(&i.text))),
