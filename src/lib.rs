@@ -9,10 +9,12 @@ pub use bedside_lm as lm;
 pub use bedside_patient as patient;
 pub use bedside_records as records;
 pub use bedside_replays as replays;
+pub use bedside_rubrics as rubrics;
 pub use bedside_train as train;
 pub use bedside_train::stats;
 
 pub mod leaks;
+pub mod local;
 pub mod measure;
 pub mod promises;
 pub mod runner;

@@ -87,6 +87,9 @@ fn every_command_has_help_with_an_example() {
         "models list",
         "records import",
         "records show",
+        "rubrics write",
+        "rubrics check",
+        "rubrics consistency",
     ] {
         let args: Vec<&str> = command.split(' ').chain(["--help"]).collect();
         let o = bedside(&args);

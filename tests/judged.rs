@@ -198,3 +198,108 @@ fn two_ways_to_ask_a_judge_are_compared_on_labelled_pairs() {
     ]);
     assert!(o.status.code() == Some(2) && text(&o.stderr).contains("no pairs"), "{}", text(&o.stderr));
 }
+
+/// A judge by its name: `even` and `odd` by letters, `yes` always, `mute` never.
+fn bench(blocking: &Blocking) -> FakeServer {
+    let script = |asked: &bedside::chat::testing::Asked| {
+        let (Some(put), body) = (Put::of(asked), asked.json()) else { return Act::Reset };
+        let even = |text: &str| text.chars().count().is_multiple_of(2);
+        match body["model"].as_str().unwrap_or_default() {
+            "even" => Act::Say(put.answer(|i| even(&i.text))),
+            "odd" => Act::Say(put.answer(|i| !even(&i.text))),
+            "mute" => Act::status(400, "no"),
+            _ => Act::Say(put.answer(|_| true)),
+        }
+    };
+    blocking.wait(FakeServer::start(script)).expect("a port")
+}
+
+#[test]
+fn several_judges_are_a_panel_with_agreement_and_cost_of_each_and_ties_are_unjudged() {
+    let (blocking, home) = (Blocking::new(1).expect("a thread"), folder());
+    let (log, calls, data) = (path(home.path(), "log"), path(home.path(), "calls"), path(home.path(), "data.jsonl"));
+    assert!(bedside(&["run", "--policy", "checklist", "--cases", "2", "--log", &log]).status.success());
+    std::fs::write(&data, DATA).expect("written");
+    let server = bench(&blocking);
+    let url = format!("vllm+{}", server.base_url());
+    let run = |names: &[&str], more: &[&str]| {
+        let judges: Vec<String> = names.iter().flat_map(|n| ["--judge".to_owned(), format!("{url}#{n}")]).collect();
+        let judges: Vec<&str> = judges.iter().map(String::as_str).collect();
+        bedside(&[&["rescore", &log, "--call-store", &calls, "--json"], &judges[..], more].concat())
+    };
+    let o = run(
+        &["even", "odd", "yes"],
+        &["--judge-price", "1000000,0", "--judge-price", "0,0", "--judge-price", "2000000,0"],
+    );
+    assert!(o.status.success(), "{}", text(&o.stderr));
+    let told = last_json(&o);
+    // Two contradict each other always, so the third decides.
+    let yes = last_json(&run(&["yes"], &[]));
+    assert_eq!((told["unscored"].as_u64(), &told["after"]), (Some(0), &yes["after"]));
+    assert!(yes["panel"].is_null(), "one judge is no panel");
+    let panel = &told["panel"];
+    assert!(panel["judge"].as_str().is_some_and(|j| j.starts_with("panel/1 majority of [")), "{panel}");
+    assert_eq!(panel["members"].as_array().map(Vec::len), Some(3));
+    let cost = |i: usize| panel["members"][i]["cost"].as_f64().expect("a cost");
+    assert!(cost(0) > 0.0 && cost(1) == 0.0 && cost(2) > cost(0), "{panel}");
+    assert!((told["cost"].as_f64().expect("a cost") - cost(0) - cost(2)).abs() < 1e-6, "{told}");
+    let all = &panel["agreement"]["all"];
+    assert_eq!(all["items"], told["judging"]["items"]);
+    assert!(all["same"].as_f64() == Some(1.0 / 3.0) && all["alpha"].as_f64() < Some(0.0), "{all}");
+    assert_eq!(panel["members"][2]["met"].as_f64(), Some(1.0));
+
+    let any = last_json(&run(&["even", "odd"], &["--panel-rule", "any"]));
+    assert_eq!((any["unscored"].as_u64(), &any["after"]), (Some(0), &yes["after"]));
+    let tied = last_json(&run(&["even", "odd"], &[]));
+    assert_eq!((tied["unscored"].as_u64(), tied["judging"]["judged"].as_u64()), (Some(2), Some(0)), "{tied}");
+    // A silent member silences the panel, and is named.
+    let o = run(&["even", "mute"], &["--keep"]);
+    assert!(last_json(&o)["unscored"].as_u64() == Some(2), "{}", text(&o.stderr));
+
+    let judges = ["--judge", &format!("{url}#even"), "--judge", &format!("{url}#yes")];
+    let answers = path(home.path(), "answers.jsonl");
+    std::fs::write(
+        &answers,
+        "{\"prompt_id\":\"a\",\"response\":\"Rest.\"}\n{\"prompt_id\":\"b\",\"response\":\"Rest.\"}\n",
+    )
+    .expect("written");
+    let out = path(home.path(), "out");
+    let health = ["eval", "healthbench", "--data", &data, "--policy", &answers, "--call-store", &calls, "--out", &out];
+    let o = bedside(&[&health[..], &judges, &["--panel-rule", "all"]].concat());
+    assert!(o.status.success(), "{}", text(&o.stderr));
+    let said = text(&o.stdout);
+    assert!(said.contains("agreement") && said.contains("kappa") && said.contains("alpha"), "{said}");
+    let kept: serde_json::Value = serde_json::from_str(&read(&format!("{out}/panel.json"))).expect("JSON");
+    assert_eq!(kept["members"][1]["judging"]["items"].as_u64(), Some(4));
+    // All say so of six of ten points, and of none of four.
+    let report: serde_json::Value = serde_json::from_str(&read(&format!("{out}/report.json"))).expect("JSON");
+    assert_eq!(report["score"]["mean"].as_f64(), Some(0.3), "{report}");
+
+    for (args, words) in [
+        (
+            vec!["--judge", "m", "--judge", "m", "--calls", "replay", "--call-store", &calls],
+            "two judges are called `m`",
+        ),
+        (vec!["--judge", "m", "--judge", "n", "--panel-rule", "loudest"], "majority, any, all"),
+        (
+            vec![
+                "--judge",
+                "m",
+                "--judge-price",
+                "1,1",
+                "--judge-price",
+                "2,2",
+                "--calls",
+                "replay",
+                "--call-store",
+                &calls,
+            ],
+            "2 prices for 1 judges",
+        ),
+    ] {
+        let o = bedside(&[&["rescore", &log], &args[..]].concat());
+        assert!(o.status.code() == Some(2) && text(&o.stderr).contains(words), "{args:?}: {}", text(&o.stderr));
+    }
+    let o = bedside(&[&["experiment", "rubric-prompts", "--cases", "1"], &judges[..]].concat());
+    assert!(o.status.code() == Some(2) && text(&o.stderr).contains("takes one judge"), "{}", text(&o.stderr));
+}

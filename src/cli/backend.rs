@@ -1,4 +1,4 @@
-//! Chat models on the command line: where a model is, who judges and how, and where calls are kept.
+//! Chat models on the command line: where a model is, and where calls are kept.
 
 use super::fail::Fail;
 use super::patient::dialect;
@@ -7,7 +7,7 @@ use bedside::chat::{
     Access, ApiKey, CallOptions, CallStore, Cancel, ChatBackend, ChatError, Dialect, FileStore, Mode, OpenAi,
     OpenAiConfig, Prices, Recorded, StoreError,
 };
-use bedside::judge::{JudgeConfig, ModelJudge, Style};
+use bedside::local::{Local, LocalError, Room};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,8 +15,10 @@ use std::time::Duration;
 
 /// For the help of commands that ask models.
 pub const HELP: &str = "Models are [DIALECT+]URL#NAME, such as llama.cpp+http://127.0.0.1:8080/v1#smollm2; dialects are hosted (the default), vllm,\n\
-sglang and llama.cpp. With --calls replay, NAME is enough: nothing is called. A key is read from BEDSIDE_JUDGE_API_KEY or\n\
-BEDSIDE_POLICY_API_KEY, else from BEDSIDE_API_KEY. With --call-store FILE every call is kept there: a command that was broken off\n\
+sglang and llama.cpp. candle:NAME is a model of `bedside models list`, or a folder, in this process: slow but for small ones, and\n\
+held to no schema. With --calls replay, NAME is enough: nothing is called. A key is read from BEDSIDE_JUDGE_API_KEY,\n\
+BEDSIDE_POLICY_API_KEY or BEDSIDE_MODEL_API_KEY by what the model does, else from BEDSIDE_API_KEY; the second judge's, if it\n\
+is elsewhere, from BEDSIDE_JUDGE_2_API_KEY. With --call-store FILE every call is kept there: a command that was broken off\n\
 goes on where it stood, and `--calls replay` repeats it with the server unplugged.";
 
 /// A model and the server that has it.
@@ -28,10 +30,31 @@ pub struct Address {
     pub model: String,
 }
 
+/// Begins the name of a model that runs in this process.
+const IN_PROCESS: &str = "candle:";
+
+impl Address {
+    /// The model of `candle:NAME`, which needs no server: a name of `bedside models list`, a folder, or `embedded`.
+    pub fn in_process(&self) -> Option<&str> {
+        self.model.strip_prefix(IN_PROCESS).filter(|_| self.url.is_none())
+    }
+
+    /// Loads it.
+    pub fn load(name: &str) -> Result<Arc<dyn ChatBackend>, Fail> {
+        let room = Room::default();
+        Ok(Arc::new(Local::open(name, room)?.serve(room.rows)?))
+    }
+}
+
 impl FromStr for Address {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Address, String> {
+        if text.strip_prefix(IN_PROCESS).is_some_and(|name| name.trim().is_empty()) {
+            return Err(format!(
+                "the model's name is missing: write {IN_PROCESS}NAME, as `bedside models list` shows it"
+            ));
+        }
         let Some((place, _)) = text.split_once("://") else {
             return match text.contains('#') || text.is_empty() {
                 false => Ok(Address { dialect: Dialect::Hosted, url: None, model: text.to_owned() }),
@@ -68,34 +91,24 @@ pub fn prices(text: &str) -> Result<Prices, String> {
 #[derive(clap::Args, Clone, Debug)]
 pub struct Calls {
     /// File that calls are kept in: what is in it is not asked again
-    #[arg(long, value_name = "FILE", requires = "judge")]
+    #[arg(long, value_name = "FILE")]
     call_store: Option<PathBuf>,
     /// live (nothing is kept), record or replay (nothing is called); record where there is a --call-store
-    #[arg(long, value_name = "MODE", requires = "judge")]
+    #[arg(long, value_name = "MODE")]
     calls: Option<Mode>,
     /// Calls on their way at once
-    #[arg(long, visible_alias = "calls-at-once", default_value_t = 8, value_name = "N", value_parser = within::<usize>(1, 65_536))]
-    pub in_flight: usize,
+    #[arg(long = "calls-at-once", alias = "in-flight", default_value_t = 8, value_name = "N", value_parser = within::<usize>(1, 65_536))]
+    pub at_once: usize,
     /// Seconds that a call may take, its repeats among them
     #[arg(long, default_value_t = 300, value_name = "SECONDS", value_parser = within::<u64>(1, 86_400))]
     deadline: u64,
 }
 
-/// Who judges, and how items are put.
-#[derive(clap::Args, Clone, Debug)]
-pub struct JudgeArgs {
-    /// The judge, as [DIALECT+]URL#NAME
-    #[arg(long, value_name = "URL#NAME")]
-    pub judge: Option<Address>,
-    /// Items of one call
-    #[arg(long, value_name = "N", value_parser = within::<usize>(1, 64))]
-    chunk: Option<usize>,
-    /// Verdicts without a sentence each: fewer tokens, no reasons
-    #[arg(long)]
-    no_reasons: bool,
-    /// Prices of a million of the judge's tokens: PROMPT,COMPLETION[,CACHED]
-    #[arg(long, value_name = "PRICES", value_parser = prices)]
-    judge_price: Option<Prices>,
+impl Calls {
+    /// Whether anything was said that only calls need.
+    pub fn given(&self) -> bool {
+        self.call_store.is_some() || self.calls.is_some()
+    }
 }
 
 /// Calls of one command: the thread that waits for them, and their file.
@@ -133,32 +146,45 @@ impl Session {
         Ok(Session { blocking, cancel: Cancel::new(), store, mode, calls: calls.clone(), replays: Mutex::default() })
     }
 
-    /// `role` is `judge` or `policy`, for its key and for messages.
+    /// `role` is `judge`, `policy` or `model`, for its key and for messages.
     pub fn backend(&self, role: &str, address: &Address) -> Result<Arc<dyn ChatBackend>, Fail> {
+        self.backend_with(role, address, &[&key_of(role), KEY])
+    }
+
+    /// With a key from the first of these variables that is set.
+    pub fn backend_with(&self, role: &str, address: &Address, keys: &[&str]) -> Result<Arc<dyn ChatBackend>, Fail> {
         if let (Mode::Replay, Some(store)) = (self.mode, &self.store) {
             let replay = Arc::new(Recorded::replay(store.clone()));
             self.replays.lock().unwrap_or_else(PoisonError::into_inner).push(replay.clone());
             return Ok(replay);
         }
-        let Some(url) = &address.url else {
-            return Err(Fail::usage(
-                format!("the {role} `{}` has no address", address.model),
-                format!("write --{role} URL#{}, or --calls replay to use what is recorded", address.model),
-            ));
+        let client: Arc<dyn ChatBackend> = match (address.in_process(), &address.url) {
+            (Some(name), _) => Address::load(name)?,
+            (None, Some(url)) => Arc::new(self.client(address.dialect, url, keys)?),
+            (None, None) => {
+                let hint = format!(
+                    "write --{role} URL#{0} or candle:{0}, or --calls replay to use what is recorded",
+                    address.model
+                );
+                return Err(Fail::usage(format!("the {role} `{}` has no address", address.model), hint));
+            }
         };
-        let deadline = Duration::from_secs(self.calls.deadline);
-        let config = OpenAiConfig {
-            key: key(role)?,
-            concurrency: self.calls.in_flight,
-            deadline,
-            attempt_timeout: deadline,
-            ..OpenAiConfig::new(url.clone(), address.dialect)
-        };
-        let client = Arc::new(OpenAi::new(config)?);
         Ok(match &self.store {
             Some(store) => Arc::new(Recorded::record(client, store.clone())),
             None => Arc::new(Recorded::live(client)),
         })
+    }
+
+    fn client(&self, dialect: Dialect, url: &str, keys: &[&str]) -> Result<OpenAi, Fail> {
+        let deadline = Duration::from_secs(self.calls.deadline);
+        let config = OpenAiConfig {
+            key: key(keys)?,
+            concurrency: self.calls.at_once,
+            deadline,
+            attempt_timeout: deadline,
+            ..OpenAiConfig::new(url.to_owned(), dialect)
+        };
+        Ok(OpenAi::new(config)?)
     }
 
     pub fn options(&self) -> CallOptions {
@@ -182,46 +208,17 @@ impl Session {
     }
 }
 
-/// The key of a role: its own, or that of all.
-fn key(role: &str) -> Result<Option<ApiKey>, Fail> {
-    let own = format!("BEDSIDE_{}_API_KEY", role.to_uppercase());
-    let set = [own.as_str(), "BEDSIDE_API_KEY"].into_iter().find(|v| std::env::var_os(v).is_some());
-    Ok(set.map(ApiKey::from_env).transpose()?)
+/// The key of whoever has none of its own.
+pub const KEY: &str = "BEDSIDE_API_KEY";
+
+/// The variable with a role's own key.
+pub fn key_of(role: &str) -> String {
+    format!("BEDSIDE_{}_API_KEY", role.to_uppercase())
 }
 
-impl JudgeArgs {
-    pub fn address(&self) -> Result<&Address, Fail> {
-        self.judge
-            .as_ref()
-            .ok_or_else(|| Fail::usage("nobody judges", "name a model with --judge URL#NAME; --help tells the forms"))
-    }
-
-    pub fn prices(&self) -> Prices {
-        self.judge_price.unwrap_or_default()
-    }
-
-    /// The judge; `chunk` is for where none was asked for.
-    pub fn model(&self, session: &Session, style: Style, chunk: usize) -> Result<ModelJudge, Fail> {
-        self.with(session, style, chunk, true)
-    }
-
-    /// One item a call, without its points.
-    pub fn bare(&self, session: &Session, style: Style) -> Result<ModelJudge, Fail> {
-        self.with(session, style, 1, false)
-    }
-
-    fn with(&self, session: &Session, style: Style, chunk: usize, points: bool) -> Result<ModelJudge, Fail> {
-        let address = self.address()?;
-        let config = JudgeConfig {
-            style,
-            points,
-            chunk: self.chunk.unwrap_or(chunk),
-            explain: !self.no_reasons,
-            options: session.options(),
-            ..JudgeConfig::new(address.model.clone())
-        };
-        Ok(ModelJudge::new(session.backend("judge", address)?, config)?)
-    }
+fn key(variables: &[&str]) -> Result<Option<ApiKey>, Fail> {
+    let set = variables.iter().find(|v| std::env::var_os(v).is_some());
+    Ok(set.map(|v| ApiKey::from_env(v)).transpose()?)
 }
 
 /// Ends a command early that gets no answers at all: an address that is wrong, a server that is down.
@@ -232,7 +229,7 @@ pub struct Watch {
 }
 
 /// So many failures before the first success are a reason to give up.
-const PATIENCE: u32 = 8;
+pub const PATIENCE: u32 = 8;
 
 impl Watch {
     pub fn new(session: &Session) -> Watch {
@@ -273,6 +270,12 @@ impl From<ChatError> for Fail {
     }
 }
 
+impl From<LocalError> for Fail {
+    fn from(e: LocalError) -> Fail {
+        hinted(e.to_string())
+    }
+}
+
 impl From<StoreError> for Fail {
     fn from(e: StoreError) -> Fail {
         hinted(e.to_string())
@@ -306,6 +309,11 @@ mod tests {
         assert_eq!((a.url.as_deref(), a.model.as_str()), (Some("http://127.0.0.1:8080/v1"), "org/model:q8"));
         assert_eq!(of("https://host/v1#m").map(|a| a.dialect), Ok(Dialect::Hosted));
         assert_eq!(of("org/model").map(|a| (a.url, a.model)), Ok((None, "org/model".to_owned())));
+        assert_eq!(
+            of("candle:org/model").ok().and_then(|a| a.in_process().map(str::to_owned)).as_deref(),
+            Some("org/model")
+        );
+        assert!(of("candle:").is_err() && of("http://host/v1#candle:m").is_ok_and(|a| a.in_process().is_none()));
         assert!(of("http://host/v1").is_err_and(|e| e.contains("http://host/v1#NAME")));
         assert!(of("http://host/v1#").is_err() && of("").is_err());
         assert!(of("telnet+http://host/v1#m").is_err_and(|e| e.contains("hosted, vllm, sglang, llama.cpp")));

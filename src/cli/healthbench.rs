@@ -1,9 +1,10 @@
 //! `bedside eval healthbench` and `healthbench-meta`: the published benchmark over any policy and judge, and the judge held
 //! against physicians.
 
-use super::backend::{self, Address, Calls, JudgeArgs, Session, Watch};
+use super::backend::{self, Address, Calls, Session, Watch};
 use super::fail::Fail;
 use super::out;
+use super::panel::{self, JudgeArgs, Judges, Way};
 use super::source::within;
 use bedside::chat::{Parameters, Prices};
 use bedside::env::seed::{Draw, Purpose};
@@ -12,7 +13,7 @@ use bedside::judge::healthbench::meta::{self, Figures, MetaFile};
 use bedside::judge::healthbench::report::compare;
 use bedside::judge::healthbench::run::{ResultLine, run as mark};
 use bedside::judge::healthbench::{Column, DataFile, Estimate, Example, Marked, Policy, Report, Variant};
-use bedside::judge::{Judge, Ruling, Style};
+use bedside::judge::{Ruling, Style, Tally};
 use bedside::prelude::Seed;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -25,7 +26,8 @@ use std::process::ExitCode;
                         --judge llama.cpp+http://127.0.0.1:8080/v1#judge --call-store eval.calls --samples 4\n  \
                         bedside eval healthbench --data eval.jsonl --policy ideal --judge https://HOST/v1#MODEL --estimate\n\n\
                         The data are not shipped. Scores of different judges are not to be compared: the judge stands beside each score.\n\
-                        What is unanswered or unjudged is counted and in no score. --out keeps report.json and results.jsonl.\n\n{}", backend::HELP))]
+                        What is unanswered or unjudged is counted and in no score. --out keeps report.json and results.jsonl,\n\
+                        and panel.json of a panel.\n\n{}\n\n{}", panel::HELP, backend::HELP))]
 pub struct Args {
     /// The published JSONL
     #[arg(long, value_name = "FILE")]
@@ -81,7 +83,7 @@ pub struct Args {
 #[derive(clap::Args, Debug)]
 #[command(after_help = format!("Example:\n  bedside eval healthbench-meta --data meta.jsonl --judge https://HOST/v1#MODEL --call-store meta.calls\n\n\
                         Macro-F1 of the judge against physicians' labels, by category, with the physicians' own beside it.\n\
-                        Criteria are shown without points, as physicians saw them.\n\n{}", backend::HELP))]
+                        Criteria are shown without points, as physicians saw them.\n\n{}\n\n{}", panel::HELP, backend::HELP))]
 pub struct MetaArgs {
     /// The published meta-evaluation JSONL
     #[arg(long, value_name = "FILE")]
@@ -117,11 +119,11 @@ pub fn run(args: Args) -> Result<ExitCode, Fail> {
     let session = Session::open(&args.calls)?;
     let policy = policy(&args, &session, &examples)?;
     // HealthBench asks for one criterion a call.
-    let judge = args.judge.model(&session, args.judge_style, 1)?;
-    let (policy_price, judge_price) = (args.policy_price.unwrap_or_default(), args.judge.prices());
+    let judges = args.judge.bench(&session, Way { style: args.judge_style, chunk: 1, points: true })?;
+    let judge = judges.judge();
+    let policy_price = args.policy_price.unwrap_or_default();
 
-    let e = Estimate::new(&examples, &policy, &judge, args.samples, Assumed::default())?;
-    let cost = e.cost(&policy_price, &judge_price);
+    let (e, cost) = estimate(&args, &examples, &policy, &judges)?;
     if args.estimate && args.json {
         out::json(&json!({"estimate": e, "cost": cost, "judge": judge.id()}))?;
         return Ok(ExitCode::SUCCESS);
@@ -134,7 +136,7 @@ pub fn run(args: Args) -> Result<ExitCode, Fail> {
     let bar = out::progress(examples.len() as u64 * u64::from(args.samples), "healthbench");
     let (mut watch, mut why) = (Watch::new(&session), None);
     let given = matches!(policy, Policy::Answers { .. });
-    let marked = session.blocking.wait(mark(&examples, &policy, &judge, args.samples, args.calls.in_flight, |m| {
+    let marked = session.blocking.wait(mark(&examples, &policy, &*judge, args.samples, args.calls.at_once, |m| {
         bar.inc(1);
         // An answer that a file does not have tells nothing of servers.
         if !(given && m.unanswered.is_some()) {
@@ -151,18 +153,20 @@ pub fn run(args: Args) -> Result<ExitCode, Fail> {
     let lines: Vec<ResultLine> =
         examples.iter().flat_map(|x| marked.iter().filter(|m| m.prompt_id == x.prompt_id).map(|m| m.line(x))).collect();
     if let Some(folder) = &args.out {
-        write(folder, &report, &lines)?;
+        write(folder, &report, &lines, judges.json())?;
     }
-    let spent = report.tokens.cost(&policy_price, &judge_price);
+    let together = Tally { tokens: report.tokens.judge, ..Tally::default() };
+    let spent = policy_price.of(&report.tokens.policy) + judges.cost(&together);
     let wins = against.map(|theirs| compare(&lines, &theirs));
     if args.json {
         let versus = wins.map(|w| {
             let share = |s: bedside::env::verifier::reliability::Share| json!({"value": s.value, "pairs": s.n});
             json!({"raw": share(w.raw), "length_controlled": share(w.length_controlled)})
         });
-        out::json(&json!({"report": report, "cost": spent, "wins": versus}))?;
+        out::json(&json!({"report": report, "cost": spent, "wins": versus, "panel": judges.json()}))?;
     } else {
         show(&report, spent)?;
+        judges.show()?;
         if let Some(w) = wins {
             let share = |s: bedside::env::verifier::reliability::Share| {
                 s.value.map_or_else(|| "-".to_owned(), |v| format!("{:.1} % of {} pairs", v * 100.0, s.n))
@@ -245,6 +249,24 @@ fn reason(rulings: &[Ruling]) -> String {
     rulings.first().map_or_else(String::new, |r| r.explanation.clone())
 }
 
+/// Calls and tokens of all judges together, and what each takes for its own.
+fn estimate(args: &Args, examples: &[Example], policy: &Policy, judges: &Judges) -> Result<(Estimate, f64), Fail> {
+    let (mut sum, mut cost) = (Estimate::default(), 0.0);
+    for (i, (judge, price)) in judges.models.iter().zip(judges.prices()).enumerate() {
+        let e = Estimate::new(examples, policy, judge, args.samples, Assumed::default())?;
+        // The policy answers once, however many judge it.
+        if i == 0 {
+            cost += args.policy_price.unwrap_or_default().of(&e.policy);
+            (sum.policy_calls, sum.policy) = (e.policy_calls, e.policy);
+        }
+        cost += price.of(&e.judge);
+        sum.judge_calls += e.judge_calls;
+        sum.judge.prompt += e.judge.prompt;
+        sum.judge.completion += e.judge.completion;
+    }
+    Ok((sum, cost))
+}
+
 fn told(e: &Estimate, cost: f64) -> String {
     let tokens = |n: u64| match n {
         0..10_000 => n.to_string(),
@@ -272,9 +294,12 @@ fn results(path: &Path) -> Result<Vec<ResultLine>, Fail> {
     read.collect()
 }
 
-fn write(folder: &Path, report: &Report, lines: &[ResultLine]) -> Result<(), Fail> {
+fn write(folder: &Path, report: &Report, lines: &[ResultLine], panel: Option<serde_json::Value>) -> Result<(), Fail> {
     std::fs::create_dir_all(folder)?;
     std::fs::write(folder.join("report.json"), serde_json::to_string_pretty(report)? + "\n")?;
+    if let Some(panel) = panel {
+        std::fs::write(folder.join("panel.json"), serde_json::to_string_pretty(&panel)? + "\n")?;
+    }
     let mut text = String::new();
     for line in lines {
         text += &serde_json::to_string(line)?;
@@ -333,10 +358,11 @@ pub fn meta(args: MetaArgs) -> Result<ExitCode, Fail> {
     let mut file = MetaFile::open(&args.data)?;
     file.lines.truncate(args.lines.unwrap_or(usize::MAX));
     let session = Session::open(&args.calls)?;
-    let judge = args.judge.bare(&session, args.judge_style)?;
+    let judges = args.judge.bench(&session, Way { style: args.judge_style, chunk: 1, points: false })?;
+    let judge = judges.judge();
     let bar = out::progress(file.lines.len() as u64, "meta-evaluation");
     let (mut watch, mut why) = (Watch::new(&session), None);
-    let done = session.blocking.wait(meta::evaluate(&file, &judge, args.calls.in_flight, |judged| {
+    let done = session.blocking.wait(meta::evaluate(&file, &*judge, args.calls.at_once, |judged| {
         bar.inc(1);
         let silent = judged.rulings.iter().all(|r| r.met().is_none());
         watch.hear(!silent);
@@ -346,9 +372,9 @@ pub fn meta(args: MetaArgs) -> Result<ExitCode, Fail> {
     session.close(why.as_deref())?;
     watch.verdict(why.as_deref())?;
     let r = done.map_err(|e| Fail::trouble(e, "check the file's criteria"))?;
-    let cost = r.tally.cost(&args.judge.prices());
+    let cost = judges.cost(&r.tally);
     if args.json {
-        out::json(&json!({"report": r, "cost": cost}))?;
+        out::json(&json!({"report": r, "cost": cost, "panel": judges.json()}))?;
     } else {
         out::line(format!("{}, {} lines, {} unjudged\njudge {}\n", r.benchmark, r.lines, r.unjudged, r.judge))?;
         let number = |v: Option<f64>| v.map_or_else(|| "-".to_owned(), |v| format!("{v:.3}"));
@@ -364,6 +390,7 @@ pub fn meta(args: MetaArgs) -> Result<ExitCode, Fail> {
             "\n{} calls, {} + {} tokens, cost {cost:.4}",
             r.tally.calls, r.tally.tokens.prompt, r.tally.tokens.completion
         ))?;
+        judges.show()?;
     }
     Ok(if r.unjudged < r.lines { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }

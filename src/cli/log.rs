@@ -1,8 +1,7 @@
-//! Commands over a log: replay, verify, fork, diff, export.
+//! Commands over a log: verify, fork, diff, export.
 
 use super::fail::Fail;
 use super::out;
-use super::patient::PatientArgs;
 use super::run::config;
 use super::source::{MOST_THREADS, MOST_TURNS, within};
 use bedside::env::EpisodeId;
@@ -10,35 +9,11 @@ use bedside::prelude::*;
 use bedside::replays::diff::{diff as compare, side_by_side};
 use bedside::replays::export::{chat, parquet, rlds};
 use bedside::replays::fork::open_fork;
-use bedside::replays::{
-    Log, Mode, Outcome, Recording, ReplayConfig, Replayed, WriterPolicy, replay as play_back, verify_folder,
-};
+use bedside::replays::{Log, Recording, WriterPolicy, verify_folder};
 use bedside::runner::PlayError;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-
-#[derive(clap::Args)]
-#[command(
-    after_help = "Examples:\n  bedside replay runs/first\n  bedside replay runs/first --episode 0123... --mode fold"
-)]
-pub struct ReplayArgs {
-    /// Folder of the log
-    log: PathBuf,
-    /// Only this episode; may be given several times
-    #[arg(long)]
-    episode: Vec<String>,
-    /// fold, reexecute or both
-    #[arg(long, default_value = "both")]
-    mode: String,
-    #[arg(long, default_value_t = 2, value_parser = within::<usize>(1, MOST_THREADS))]
-    threads: usize,
-    // It must be the one of the log; nothing is called.
-    #[command(flatten)]
-    patient: PatientArgs,
-    #[arg(long)]
-    json: bool,
-}
 
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  bedside verify runs/first")]
@@ -130,68 +105,6 @@ fn find(all: &[EpisodeId], name: &str) -> Result<EpisodeId, Fail> {
             "ids are in `bedside replay LOG --json`",
         )),
         _ => Err(Fail::usage(format!("{} episodes begin with `{name}`", hits.len()), "give more digits")),
-    }
-}
-
-pub fn replay(args: ReplayArgs) -> Result<ExitCode, Fail> {
-    let modes = match args.mode.as_str() {
-        "fold" => vec![Mode::Fold],
-        "reexecute" | "re-execute" => vec![Mode::ReExecute],
-        "both" => vec![Mode::Fold, Mode::ReExecute],
-        other => return Err(Fail::usage(format!("there is no mode `{other}`"), "one of fold, reexecute, both")),
-    };
-    let log = open(&args.log)?;
-    let ids = episodes(&log, &args.episode)?;
-    let mut sound = true;
-    for mode in modes {
-        let mut config = EnvConfig::default();
-        args.patient.units(args.patient.patient, &mut config)?;
-        let how =
-            ReplayConfig { scorer: config.scorer, threads: args.threads, ..ReplayConfig::new(mode, config.units) };
-        let done = play_again(&log, &ids, &how);
-        let same = done.iter().filter(|r| r.outcome == Outcome::Same).count();
-        sound &= same == done.len();
-        for r in &done {
-            report(r, mode, args.json)?;
-        }
-        let events: u64 = done.iter().map(|r| u64::from(r.events)).sum();
-        if args.json {
-            out::json(&json!({"mode": format!("{mode:?}"), "episodes": done.len(), "same": same, "events": events}))?;
-        } else {
-            out::line(format!("{mode:?}: {same} of {} consultations equal, {events} events", done.len()))?;
-        }
-    }
-    Ok(if sound { ExitCode::SUCCESS } else { ExitCode::from(1) })
-}
-
-/// With a bar.
-pub(super) fn play_again(log: &Log, ids: &[EpisodeId], how: &ReplayConfig) -> Vec<Replayed> {
-    let bar = out::progress(ids.len() as u64, "replaying");
-    let mut done = Vec::with_capacity(ids.len());
-    for part in ids.chunks(256) {
-        done.extend(play_back(log, part, how));
-        bar.inc(part.len() as u64);
-    }
-    bar.finish_and_clear();
-    done
-}
-
-fn report(r: &Replayed, mode: Mode, json: bool) -> Result<(), Fail> {
-    if json {
-        let (outcome, why) = match &r.outcome {
-            Outcome::Same => ("same", None),
-            Outcome::Diverged(d) => ("diverged", Some(serde_json::to_value(d)?)),
-            Outcome::Unreadable(e) => ("unreadable", Some(json!(e.to_string()))),
-        };
-        return out::json(&json!({
-            "episode": r.episode.to_string(), "mode": format!("{mode:?}"), "outcome": outcome, "why": why, "events": r.events,
-            "digest": r.digest.hex(), "state": r.state.hex(), "reward_bits": r.reward,
-        }));
-    }
-    match &r.outcome {
-        Outcome::Same => Ok(()),
-        Outcome::Diverged(d) => out::line(d),
-        Outcome::Unreadable(e) => out::line(format!("episode {}: {e}", r.episode)),
     }
 }
 

@@ -14,15 +14,18 @@ mod lab;
 mod log;
 mod models;
 mod out;
+mod panel;
 mod patient;
 mod play;
 mod probe;
 mod probe_simulator;
 mod quickstart;
 mod records;
+mod replay;
 mod report;
 mod rescore;
 mod rubric_prompts;
+mod rubrics;
 mod run;
 mod source;
 mod train;
@@ -60,7 +63,7 @@ enum Command {
     /// Write a training run and its evaluation as Markdown with plots
     Report(report::Args),
     /// Replay a log: fold its events, then run the engine again and compare
-    Replay(log::ReplayArgs),
+    Replay(replay::Args),
     /// Check every hash of a log and name what does not fit
     Verify(log::VerifyArgs),
     /// Go on from turn k of a logged consultation with another policy
@@ -73,6 +76,8 @@ enum Command {
     Export(log::ExportArgs),
     /// Train a language-model doctor: imitate, then reinforce
     Train(Box<train::Args>),
+    /// Write rubrics for cases, look a file of them over, and compare them with experts'
+    Rubrics(rubrics::Args),
     /// Import, generate, list, show and de-identify patient records
     Records(records::Args),
     /// Try a labelled file on the gate, the interpreter, the leak guard or the de-identifier
@@ -100,13 +105,14 @@ pub fn main() -> ExitCode {
         Command::Models(a) => models::run(a),
         Command::Experiment(a) => experiment::run(a),
         Command::Report(a) => report::run(a),
-        Command::Replay(a) => log::replay(a),
+        Command::Replay(a) => replay::run(a),
         Command::Verify(a) => log::verify(a),
         Command::Fork(a) => log::fork(a),
         Command::Diff(a) => log::diff(a),
         Command::Rescore(a) => rescore::run(*a),
         Command::Export(a) => log::export(a),
         Command::Train(a) => train::run(*a),
+        Command::Rubrics(a) => rubrics::run(a),
         Command::Records(a) => records::run(a),
         Command::Probe(a) => probe::run(a),
         Command::Check(a) => check::run(a),

@@ -19,8 +19,8 @@ pub struct PatientArgs {
     /// embedded, voice (a model speaks, the embedded check looks), model (gate, voice, check by model) or guarded (both checks)
     #[arg(long, default_value = "embedded", value_name = "NAME")]
     pub patient: Patient,
-    /// The patient's model, as [DIALECT+]URL#NAME; a dialect is hosted (the default), vllm, sglang or llama.cpp. With --calls
-    /// replay NAME is enough
+    /// The patient's model, as [DIALECT+]URL#NAME; a dialect is hosted (the default), vllm, sglang or llama.cpp; or candle:NAME,
+    /// in this process. With --calls replay NAME is enough
     #[arg(long, value_name = "URL#NAME")]
     pub patient_model: Option<Address>,
     /// Folder of prompts (NAME.jinja) in the place of the built-in ones
@@ -33,7 +33,7 @@ pub struct PatientArgs {
     #[arg(long, value_name = "FILE")]
     pub call_store: Option<PathBuf>,
     /// Calls on their way at once
-    #[arg(long, default_value_t = 64, value_parser = within::<usize>(1, 65_536))]
+    #[arg(long, alias = "in-flight", default_value_t = 64, value_name = "N", value_parser = within::<usize>(1, 65_536))]
     pub calls_at_once: usize,
 }
 
@@ -80,8 +80,7 @@ impl PatientArgs {
         Ok(Some(driver))
     }
 
-    /// The units alone, which is all that a log needs to be run again.
-    pub fn units(&self, patient: Patient, config: &mut EnvConfig) -> Result<(), Fail> {
+    fn units(&self, patient: Patient, config: &mut EnvConfig) -> Result<(), Fail> {
         if patient != Patient::Embedded {
             if self.patient_model.is_none() {
                 let hint =
@@ -118,6 +117,9 @@ impl PatientArgs {
 
     fn server(&self) -> Result<Option<Arc<dyn ChatBackend>>, Fail> {
         let Some(address) = self.patient_model.as_ref().filter(|_| self.calls != Mode::Replay) else { return Ok(None) };
+        if let Some(name) = address.in_process() {
+            return Ok(Some(Address::load(name)?));
+        }
         let Some(url) = &address.url else {
             let why = format!("the patient's model `{}` has no address", address.model);
             return Err(Fail::usage(why, format!("write --patient-model URL#{}, or --calls replay", address.model)));

@@ -4,8 +4,8 @@
 use super::eval;
 use super::fail::Fail;
 use super::lab::{self, Arena, Lab, contestant};
-use super::log;
 use super::out;
+use super::replay;
 use super::source::{MOST, within};
 use bedside::prelude::*;
 use bedside::replays::{Log, Mode, Outcome, ReplayConfig, verify_folder};
@@ -163,7 +163,7 @@ fn check(log: &Path, threads: usize) -> Result<Checked, Fail> {
     let ids = log.episode_ids()?;
     let scorer = EnvConfig::default().scorer;
     let how = ReplayConfig { scorer, threads, ..ReplayConfig::new(Mode::ReExecute, Units::embedded()) };
-    let done = log::play_again(&log, &ids, &how);
+    let done = replay::play_again(&log, &ids, &how);
     let same = done.iter().filter(|r| r.outcome == Outcome::Same).count();
     let events = done.iter().map(|r| u64::from(r.events)).sum();
     Ok(Checked { same, episodes: ids.len(), events, sound })

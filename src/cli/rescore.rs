@@ -1,9 +1,11 @@
 //! `bedside rescore`: a second pass over an old log, by the embedded programs or by a model that reads.
 
-use super::backend::{self, Calls, JudgeArgs, Session, Watch};
+use super::backend::{self, Calls, Session, Watch};
 use super::fail::Fail;
 use super::log::{episodes, open};
 use super::out;
+use super::panel::{self, JudgeArgs, Judges, Way};
+use super::rubrics::by_case;
 use super::source::{MOST_THREADS, within};
 use bedside::env::verifier::{EmbeddedScorer, Scorer};
 use bedside::env::{EpisodeId, Event, Rubric};
@@ -11,6 +13,7 @@ use bedside::judge::{ModelScorer, Rubrics, Share, Style};
 use bedside::prelude::*;
 use bedside::replays::rescore::rescore as score_again;
 use bedside::replays::{Log, LogError, StoredCard};
+use bedside::rubrics::ByCase;
 use bedside::stats::bootstrap;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -20,9 +23,12 @@ use std::sync::Arc;
 #[derive(clap::Args)]
 #[command(after_help = format!("Examples:\n  bedside rescore runs/first --json\n  \
                         bedside rescore runs/first --judge llama.cpp+http://127.0.0.1:8080/v1#judge --call-store first.calls --keep\n  \
-                        bedside rescore runs/first --judge https://HOST/v1#MODEL --rubric manners.json --call-store first.calls\n\n\
+                        bedside rescore runs/first --judge https://HOST/v1#MODEL --rubric manners.json --call-store first.calls\n  \
+                        bedside rescore runs/first --rubrics rubrics.jsonl --judge https://HOST/v1#A --judge https://OTHER/v1#B --call-store first.calls\n\n\
                         Cards are kept under (consultation, rubric, judge), each as a whole: a card in which the judge left something open\n\
-                        has no score and says why. A rubric is JSON: {{\"made_by\": \"mine/1\", \"criteria\": [{{\"id\", \"criterion\", \"points\", \"tags\"}}]}}.\n\n{}", backend::HELP))]
+                        has no score and says why. A rubric is JSON: {{\"made_by\": \"mine/1\", \"criteria\": [{{\"id\", \"criterion\", \"points\", \"tags\"}}]}}.\n\
+                        --rubrics takes what `bedside rubrics write` writes, each case by its own; without --judge its programs decide,\n\
+                        and what has none stays unjudged.\n\n{}\n\n{}", panel::HELP, backend::HELP))]
 pub struct Args {
     log: PathBuf,
     #[arg(long)]
@@ -43,6 +49,9 @@ pub struct Args {
     /// A rubric for all consultations, in place of the one that is made for each case
     #[arg(long, value_name = "FILE", requires = "judge")]
     rubric: Option<PathBuf>,
+    /// File of rubrics, each case by its own line
+    #[arg(long, value_name = "FILE", conflicts_with = "rubric")]
+    rubrics: Option<PathBuf>,
     /// Programs decide the criteria that have one, the model only the rest
     #[arg(long, requires = "judge")]
     mixed: bool,
@@ -54,21 +63,33 @@ pub struct Args {
 const PART: usize = 256;
 
 pub fn run(args: Args) -> Result<ExitCode, Fail> {
+    if !args.judge.given() && args.calls.given() {
+        return Err(Fail::usage(
+            "nobody is called",
+            "name a model with --judge, or leave out --calls and --call-store",
+        ));
+    }
     let log = open(&args.log)?;
-    let ids = episodes(&log, &args.episode)?;
-    let model = match &args.judge.judge {
-        Some(_) => Some(Reader::new(&args)?),
-        None => None,
+    let mut ids = episodes(&log, &args.episode)?;
+    let written = args.rubrics.as_deref().map(by_case).transpose()?.map(Arc::new);
+    let lacking = match (&written, &args.rubrics) {
+        (Some(by), Some(path)) => without(&log, &mut ids, by, path)?,
+        _ => 0,
+    };
+    let model = match args.judge.given() {
+        true => Some(Reader::new(&args, written.clone())?),
+        false => None,
     };
     let embedded = EmbeddedScorer::default();
-    let scorer: &dyn Scorer = model.as_ref().map_or(&embedded, |m| &m.scorer);
+    let programs: &dyn Scorer = written.as_ref().map_or(&embedded, |w| &**w);
+    let scorer: &dyn Scorer = model.as_ref().map_or(programs, |m| &m.scorer);
     let bar = out::progress(ids.len() as u64, "rescoring");
-    let (mut old, mut new, mut cards, mut failed) = (Vec::new(), Vec::new(), Vec::new(), 0);
+    let (mut old, mut new, mut cards, mut failed) = (Vec::new(), Vec::new(), Vec::new(), lacking);
     // A model is heard of sooner in smaller parts, and each is kept whole.
-    let part = if model.is_some() { PART.min(args.calls.in_flight * 2) } else { PART };
+    let part = if model.is_some() { PART.min(args.calls.at_once * 2) } else { PART };
     for part in ids.chunks(part) {
         if let Some(m) = &model {
-            m.ahead(&log, part, args.calls.in_flight)?;
+            m.ahead(&log, part, args.calls.at_once)?;
         }
         let from = cards.len();
         for result in score_again(&log, part, scorer, args.threads) {
@@ -102,7 +123,8 @@ pub fn run(args: Args) -> Result<ExitCode, Fail> {
     let unscored = cards.len() - new.len();
     let count = cards.len();
     // What a model left open it may judge another time; a card is kept once and for good.
-    let settled = |c: &StoredCard| model.is_none() || c.card.verdicts.iter().all(|v| v.met().is_some());
+    let settled =
+        |c: &StoredCard| (model.is_none() && written.is_none()) || c.card.verdicts.iter().all(|v| v.met().is_some());
     cards.retain(settled);
     if args.keep {
         log.add_cards(&cards)?;
@@ -111,7 +133,7 @@ pub fn run(args: Args) -> Result<ExitCode, Fail> {
         }
     }
     let tally = model.as_ref().map(|m| m.scorer.tally());
-    let cost = tally.as_ref().map(|t| t.cost(&args.judge.prices()));
+    let cost = model.as_ref().zip(tally.as_ref()).map(|(m, t)| m.judges.cost(t));
     let show = |v: &[f64]| {
         bootstrap(v).map_or_else(|| "unscored".to_owned(), |i| format!("{:.4} [{:.4}, {:.4}]", i.mean, i.lo, i.hi))
     };
@@ -120,6 +142,7 @@ pub fn run(args: Args) -> Result<ExitCode, Fail> {
         out::json(&json!({
             "episodes": count, "failed": failed, "before": mean(&old), "after": mean(&new), "kept": args.keep,
             "unscored": unscored, "scorer": scorer.id(), "judging": tally, "cost": cost,
+            "panel": model.as_ref().and_then(|m| m.judges.json()),
         }))?;
     } else {
         out::line(format!("{count} consultations: before {}, after {}", show(&old), show(&new)))?;
@@ -138,35 +161,65 @@ pub fn run(args: Args) -> Result<ExitCode, Fail> {
                 cost.unwrap_or_default()
             ))?;
         }
+        if let Some(m) = &model {
+            m.judges.show()?;
+        }
     }
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
-/// A model that scores.
+/// Leaves out the consultations whose case has no rubric, and says so.
+fn without(log: &Log, ids: &mut Vec<EpisodeId>, by: &ByCase, path: &Path) -> Result<usize, Fail> {
+    let (mut kept, mut lacking, mut first) = (Vec::new(), 0, None);
+    for id in ids.iter() {
+        // One without a head is told of by the pass that follows.
+        let head = log.head(*id)?;
+        match head.map(|h| by.of(&h.seal.case, h.seal.record).map(drop)) {
+            Some(Err(e)) => (lacking, first) = (lacking + 1, first.or(Some(e))),
+            _ => kept.push(*id),
+        }
+    }
+    if let Some(e) = first {
+        let why = format!("{lacking} of {} consultations are not scored: {}: {e}", ids.len(), path.display());
+        if kept.is_empty() {
+            return Err(Fail::usage(
+                why,
+                "write rubrics for the log's cases: `bedside rubrics write` with the same --records",
+            ));
+        }
+        eprintln!("{why}");
+    }
+    *ids = kept;
+    Ok(lacking)
+}
+
+/// Models that score.
 struct Reader {
     session: Session,
+    judges: Judges,
     scorer: ModelScorer,
     watch: std::sync::Mutex<Watch>,
 }
 
 impl Reader {
-    fn new(args: &Args) -> Result<Reader, Fail> {
-        let rubrics = match &args.rubric {
-            Some(path) => Rubrics::Fixed(Arc::new(rubric(path)?)),
-            None => Rubrics::embedded(),
+    fn new(args: &Args, written: Option<Arc<ByCase>>) -> Result<Reader, Fail> {
+        let rubrics = match (&args.rubric, written) {
+            (Some(path), _) => Rubrics::Fixed(Arc::new(rubric(path)?)),
+            (None, Some(by)) => Rubrics::By(by),
+            (None, None) => Rubrics::embedded(),
         };
-        if args.mixed && args.rubric.is_none() {
+        if args.mixed && args.rubric.is_none() && args.rubrics.is_none() {
             return Err(Fail::usage(
                 "the embedded rubric's criteria all have programs, so a model would be asked nothing",
-                "leave out --mixed, or name criteria of your own with --rubric",
+                "leave out --mixed, or name criteria of your own with --rubric or --rubrics",
             ));
         }
         let share = if args.mixed { Share::Mixed } else { Share::Everything };
         let session = Session::open(&args.calls)?;
-        let judge = Arc::new(args.judge.model(&session, args.judge_style, 8)?);
-        let scorer = ModelScorer::new(judge, rubrics, share, session.blocking.clone());
+        let judges = args.judge.bench(&session, Way { style: args.judge_style, chunk: 8, points: true })?;
+        let scorer = ModelScorer::new(judges.judge(), rubrics, share, session.blocking.clone());
         let watch = std::sync::Mutex::new(Watch::new(&session));
-        Ok(Reader { session, scorer, watch })
+        Ok(Reader { session, judges, scorer, watch })
     }
 
     /// Judges these at once. One that cannot be read is told of by the pass that follows.

@@ -1,9 +1,10 @@
 //! `bedside experiment rubric-prompts`: one template for criteria of both signs against one for each, over pairs whose labels are
 //! known.
 
-use super::backend::{self, Calls, JudgeArgs, Session, Watch};
+use super::backend::{self, Calls, Session, Watch};
 use super::fail::Fail;
 use super::out;
+use super::panel::{JudgeArgs, Way};
 use super::run::config;
 use super::source::{MOST, Source, within};
 use bedside::chat::ChatRequest;
@@ -23,7 +24,8 @@ use std::process::ExitCode;
                         Doctors good and bad play cases; what the embedded programs decide of their consultations are the labels. --pairs\n\
                         adds lines of conversation (role and content), criterion, points and met. Both arms are the same model with the\n\
                         same items in the same conversations. McNemar's test is exact; the interval of the difference is over\n\
-                        conversations. False credit is a fault that was overlooked, false blame one that was made up.\n\n{}", backend::HELP))]
+                        conversations. False credit is a fault that was overlooked, false blame one that was made up. It takes\n\
+                        one judge and no panel.\n\n{}", backend::HELP))]
 pub struct Args {
     #[command(flatten)]
     judge: JudgeArgs,
@@ -55,7 +57,8 @@ const CHUNK: usize = 8;
 pub fn run(args: Args) -> Result<ExitCode, Fail> {
     let read = args.pairs.as_deref().map(Labelled::read).transpose()?;
     let session = Session::open(&args.calls)?;
-    let judges = [Style::Unified, Style::Typed].map(|style| args.judge.model(&session, style, CHUNK));
+    let judges =
+        [Style::Unified, Style::Typed].map(|style| args.judge.one(&session, Way { style, chunk: CHUNK, points: true }));
     let [unified, typed] = judges;
     let (unified, typed) = (unified?, typed?);
     let mut pairs = consultations(&args)?;
@@ -67,7 +70,7 @@ pub fn run(args: Args) -> Result<ExitCode, Fail> {
     eprintln!("{}", estimate(&pairs, [&unified, &typed])?);
     let bar = out::progress(2 * pairs.len() as u64, "judging");
     let (mut watch, mut why) = (Watch::new(&session), None);
-    let done = session.blocking.wait(compare(&pairs, &unified, &typed, args.calls.in_flight, |judged| {
+    let done = session.blocking.wait(compare(&pairs, &unified, &typed, args.calls.at_once, |judged| {
         bar.inc(1);
         let silent = judged.rulings.iter().all(|r| r.met().is_none());
         watch.hear(!silent);

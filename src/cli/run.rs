@@ -12,11 +12,13 @@ use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 #[derive(clap::Args)]
 #[command(
     after_help = "Examples:\n  bedside run --policy random,checklist,information-gain --cases 50 --seeds 2 --log runs/first\n  \
-                        bedside run --records cases/ --policy oracle --json\n\n\
+                        bedside run --records cases/ --policy oracle --json\n  \
+                        bedside run --cases 50 --policy checklist --rubrics rubrics.jsonl --log runs/written\n\n\
                         The last lines of --json are one per policy: policy, cases, score, lo, hi, diagnosis_top1, turns.\n\
                         Run it again with the same --log to resume: what is recorded is not played twice."
 )]
@@ -32,6 +34,9 @@ pub struct Args {
     /// Seeds a case: personas and wording differ
     #[arg(long, default_value_t = 1, value_parser = within::<u64>(1, MOST))]
     seeds: u64,
+    /// File of rubrics (`bedside rubrics write`) to score by in place of the embedded ones, each case by its own line
+    #[arg(long, value_name = "FILE")]
+    rubrics: Option<PathBuf>,
     /// Folder of the log; without it nothing is kept
     #[arg(long)]
     log: Option<PathBuf>,
@@ -111,6 +116,9 @@ pub fn run(mut args: Args) -> Result<ExitCode, Fail> {
     small_enough(args.cases.unwrap_or(1), &args)?;
     let cases = args.source.cases(args.cases)?;
     small_enough(cases.len(), &args)?;
+    if let Some(path) = &args.rubrics {
+        config.scorer = Some(Arc::new(super::rubrics::scorer(path, &cases)?));
+    }
     let mut jobs = Vec::new();
     for policy in &args.policy {
         for case in 0..cases.len() {
@@ -169,7 +177,7 @@ pub fn run(mut args: Args) -> Result<ExitCode, Fail> {
 /// Drops the jobs that the log holds already, and takes their rows from it.
 fn recorded(
     log: &Log,
-    cases: &std::sync::Arc<Vec<std::sync::Arc<Case>>>,
+    cases: &Arc<Vec<Arc<Case>>>,
     config: &EnvConfig,
     jobs: &mut Vec<Job>,
     rows: &mut BTreeMap<(String, usize), Vec<Row>>,

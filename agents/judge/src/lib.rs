@@ -6,6 +6,7 @@ pub mod calibration;
 mod gather;
 pub mod healthbench;
 pub mod labelled;
+mod minutes;
 mod model;
 mod panel;
 pub mod rubric_prompts;
@@ -15,6 +16,7 @@ mod task;
 pub mod testing;
 
 pub use bedside_chat::prompts::Span;
+pub use minutes::{Member, Minuted};
 pub use model::{JudgeConfig, MODEL_JUDGE, ModelJudge, Style, judge_all};
 pub use panel::{Panel, Rule};
 pub use ruling::{Judge, Judged, Judging, Ruling, Tally};

@@ -4,6 +4,7 @@ use crate::gather;
 use crate::ruling::{Judge, Judged, Judging, Ruling, Tally};
 use crate::task::Task;
 use serde::{Deserialize, Serialize};
+use std::str::FromStr;
 use std::sync::Arc;
 
 /// How votes become a ruling. A ruling needs every vote, also where the ones that are there would decide: rulings that come
@@ -29,6 +30,8 @@ impl Rule {
         }
     }
 
+    pub const ALL: [Rule; 3] = [Rule::Majority, Rule::Any, Rule::All];
+
     /// The ruling of votes on one criterion; `None` is a judge that gave none.
     pub fn decide(self, votes: &[Option<bool>]) -> Ruling {
         let met = votes.iter().filter(|v| **v == Some(true)).count();
@@ -43,6 +46,15 @@ impl Rule {
             Rule::Any => Ruling::of(met > 0, cast),
             Rule::All => Ruling::of(unmet == 0, cast),
         }
+    }
+}
+
+impl FromStr for Rule {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Rule, String> {
+        let found = Rule::ALL.into_iter().find(|r| r.word() == word);
+        found.ok_or_else(|| format!("`{word}` is no rule of a panel; one of majority, any, all"))
     }
 }
 
@@ -76,7 +88,15 @@ impl Panel {
         let rulings: Vec<Ruling> = (0..task.criteria.len())
             .map(|i| {
                 let votes: Vec<Option<bool>> = each.iter().map(|j| j.rulings.get(i).and_then(Ruling::met)).collect();
-                self.rule.decide(&votes)
+                let ruling = self.rule.decide(&votes);
+                // Whose vote is missing, and why.
+                let silent = votes.iter().position(Option::is_none);
+                match silent.and_then(|j| Some((self.judges.get(j)?, each.get(j)?.rulings.get(i)?))) {
+                    None => ruling,
+                    Some((judge, why)) => {
+                        Ruling::unjudged(format!("{}; {}: {}", ruling.explanation, judge.id(), why.explanation))
+                    }
+                }
             })
             .collect();
         tally.count_rulings(&rulings);
@@ -111,7 +131,7 @@ mod tests {
         assert_eq!(of(Rule::Any, &[n, n]), n);
         assert_eq!(of(Rule::All, &[y, n]), n);
         assert_eq!(of(Rule::All, &[y, y]), y);
-        for rule in [Rule::Majority, Rule::Any, Rule::All] {
+        for rule in Rule::ALL {
             for vote in [y, n] {
                 // Two that agree would decide; the third might have made it known as easily had they said the opposite.
                 assert_eq!(of(rule, &[vote, vote, none]), none, "{rule:?}");

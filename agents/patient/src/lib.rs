@@ -8,6 +8,7 @@ mod context;
 mod driver;
 mod factual;
 mod gate;
+mod played;
 mod prompting;
 pub mod reading;
 
@@ -17,3 +18,4 @@ pub use config::{Patient, PatientConfig, Sampling};
 pub use driver::{ChatDriver, Tally};
 pub use factual::ModelFactual;
 pub use gate::ModelGate;
+pub use played::Played;

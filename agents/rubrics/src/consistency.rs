@@ -131,62 +131,99 @@ pub struct Consistency {
     pub cases: usize,
     /// Share of the experts' criteria that ours say: the paper's figure, if its denominator is their criteria.
     pub recall: Option<f64>,
-    /// 95% of resamples of the cases lie within.
+    /// 95% of resamples of the cases lie within; so with the other intervals. `None` of fewer than two cases.
     pub recall_interval: Option<(f64, f64)>,
     pub precision: Option<f64>,
+    pub precision_interval: Option<(f64, f64)>,
     pub recall_one_to_one: Option<f64>,
     pub precision_one_to_one: Option<f64>,
     /// Share of the experts' dimensions that ours have: the mildest reading of the paper's figure.
     pub dimensions: Option<f64>,
     /// Of the pairs, those whose points have one sign.
     pub signs: Option<f64>,
+    pub signs_interval: Option<(f64, f64)>,
     /// Rank correlation of the pairs' points.
     pub spearman: Option<f64>,
+    pub spearman_interval: Option<(f64, f64)>,
     /// Cohen's kappa with quadratic weights, over ORBIT's six bands of points.
     pub kappa: Option<f64>,
+    pub kappa_interval: Option<(f64, f64)>,
     pub pairs: usize,
     pub unjudged: usize,
 }
 
 /// Sums cases up.
 pub fn agreement(cases: &[Compared], referee: &dyn Referee) -> Consistency {
-    let sum = |f: fn(&Compared) -> usize| cases.iter().map(f).sum::<usize>();
-    let share = |n: usize, of: usize| (of > 0).then(|| n as f64 / of as f64);
-    let points: Vec<(i8, i8)> = cases.iter().flat_map(|c| c.points.iter().copied()).collect();
-    let signs = points.iter().filter(|(a, b)| (*a > 0) == (*b > 0)).count();
-    let pairs = sum(|c| c.pairs.len());
+    let all: Vec<&Compared> = cases.iter().collect();
+    let pairs = sum(&all, |c| c.pairs.len());
+    let interval = |of: fn(&[&Compared]) -> Option<f64>| interval(cases, 1_000, of);
     Consistency {
         referee: referee.id().to_owned(),
         cases: cases.len(),
-        recall: share(sum(|c| c.theirs_found), sum(|c| c.theirs)),
-        recall_interval: interval(cases, 1_000),
-        precision: share(sum(|c| c.ours_found), sum(|c| c.ours)),
-        recall_one_to_one: share(pairs, sum(|c| c.theirs)),
-        precision_one_to_one: share(pairs, sum(|c| c.ours)),
-        dimensions: share(sum(|c| c.dimensions_found), sum(|c| c.dimensions)),
-        signs: share(signs, points.len()),
-        spearman: spearman(&points.iter().map(|(a, b)| (f64::from(*a), f64::from(*b))).collect::<Vec<_>>()),
-        kappa: weighted_kappa(&points.iter().map(|(a, b)| (band(*a), band(*b))).collect::<Vec<_>>(), 6),
+        recall: recall(&all),
+        recall_interval: interval(recall),
+        precision: precision(&all),
+        precision_interval: interval(precision),
+        recall_one_to_one: share(pairs, sum(&all, |c| c.theirs)),
+        precision_one_to_one: share(pairs, sum(&all, |c| c.ours)),
+        dimensions: share(sum(&all, |c| c.dimensions_found), sum(&all, |c| c.dimensions)),
+        signs: signs(&all),
+        signs_interval: interval(signs),
+        spearman: ranks(&all),
+        spearman_interval: interval(ranks),
+        kappa: bands(&all),
+        kappa_interval: interval(bands),
         pairs,
-        unjudged: sum(|c| c.unjudged),
+        unjudged: sum(&all, |c| c.unjudged),
     }
 }
 
-/// The middle 95% of recall over resampled cases; `None` of fewer than two.
-fn interval(cases: &[Compared], resamples: u32) -> Option<(f64, f64)> {
+fn sum(cases: &[&Compared], f: fn(&Compared) -> usize) -> usize {
+    cases.iter().map(|c| f(c)).sum()
+}
+
+fn share(n: usize, of: usize) -> Option<f64> {
+    (of > 0).then(|| n as f64 / of as f64)
+}
+
+fn recall(cases: &[&Compared]) -> Option<f64> {
+    share(sum(cases, |c| c.theirs_found), sum(cases, |c| c.theirs))
+}
+
+fn precision(cases: &[&Compared]) -> Option<f64> {
+    share(sum(cases, |c| c.ours_found), sum(cases, |c| c.ours))
+}
+
+fn points<'a>(cases: &'a [&Compared]) -> impl Iterator<Item = (i8, i8)> + 'a {
+    cases.iter().flat_map(|c| c.points.iter().copied())
+}
+
+fn signs(cases: &[&Compared]) -> Option<f64> {
+    share(points(cases).filter(|(a, b)| (*a > 0) == (*b > 0)).count(), points(cases).count())
+}
+
+fn ranks(cases: &[&Compared]) -> Option<f64> {
+    spearman(&points(cases).map(|(a, b)| (f64::from(a), f64::from(b))).collect::<Vec<_>>())
+}
+
+fn bands(cases: &[&Compared]) -> Option<f64> {
+    weighted_kappa(&points(cases).map(|(a, b)| (band(a), band(b))).collect::<Vec<_>>(), 6)
+}
+
+/// The middle 95% of a figure over resampled cases, of those resamples that have it; `None` of fewer than two cases.
+fn interval(cases: &[Compared], resamples: u32, of: fn(&[&Compared]) -> Option<f64>) -> Option<(f64, f64)> {
     if cases.len() < 2 {
         return None;
     }
-    let mut recalls: Vec<f64> = (0..resamples)
+    let mut figures: Vec<f64> = (0..resamples)
         .filter_map(|i| {
             let mut draw = Draw::new(Seed(0), b"consistency", i, Purpose::Bootstrap);
             let drawn: Vec<&Compared> = (0..cases.len()).filter_map(|_| draw.pick(cases)).collect();
-            let of: usize = drawn.iter().map(|c| c.theirs).sum();
-            (of > 0).then(|| drawn.iter().map(|c| c.theirs_found).sum::<usize>() as f64 / of as f64)
+            of(&drawn)
         })
         .collect();
-    recalls.sort_by(f64::total_cmp);
-    let at = |q: f64| recalls.get((q * (recalls.len().max(1) - 1) as f64).round() as usize).copied();
+    figures.sort_by(f64::total_cmp);
+    let at = |q: f64| figures.get((q * (figures.len().max(1) - 1) as f64).round() as usize).copied();
     Some((at(0.025)?, at(0.975)?))
 }
 

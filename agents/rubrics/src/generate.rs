@@ -194,7 +194,7 @@ impl Generator<'_> {
     }
 
     /// Generator, model and prompts: two rubrics of one name were asked for in the same way.
-    fn made_by(&self) -> String {
+    pub fn made_by(&self) -> String {
         let encoder = self.encoder.id();
         format!("{GENERATOR} {} prompts {} encoder {encoder}", self.config.model, self.prompts.digest())
     }

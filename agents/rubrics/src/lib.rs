@@ -2,10 +2,13 @@
 #![forbid(unsafe_code)]
 
 pub mod action;
+mod by_case;
+pub mod check;
 pub mod cluster;
 pub mod consistency;
 pub mod dimension;
 mod exemplars;
+pub mod file;
 pub mod generate;
 pub mod guards;
 pub mod programs;
@@ -16,6 +19,7 @@ pub mod score;
 pub mod select;
 pub mod source;
 
+pub use by_case::{ByCase, NoRubric};
 pub use consistency::{Consistency, Referee, Same};
 pub use dimension::Dimension;
 pub use exemplars::{Exemplar, Library};

@@ -1,0 +1,162 @@
+//! `bedside replay`: a log read again, by the patient that its openings name.
+
+use super::fail::Fail;
+use super::log::{episodes, open};
+use super::out;
+use super::patient::PatientArgs;
+use super::source::{MOST_THREADS, within};
+use bedside::env::{EpisodeId, Event};
+use bedside::patient::{Patient, PatientConfig, Played};
+use bedside::prelude::*;
+use bedside::replays::{Log, Mode, Outcome, ReplayConfig, Replayed, replay};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+#[derive(clap::Args)]
+#[command(
+    after_help = "Examples:\n  bedside replay runs/first\n  bedside replay runs/first --episode 0123... --mode fold\n\n\
+                  No model is called. Which patient played stands in the log, with its model and digests of its prompts, so --patient and\n\
+                  --patient-model are not needed; where they are given they must be the log's. Prompts of one's own are: name their folder\n\
+                  with --patient-prompts."
+)]
+pub struct Args {
+    /// Folder of the log
+    log: PathBuf,
+    /// Only this episode; may be given several times
+    #[arg(long)]
+    episode: Vec<String>,
+    /// fold, reexecute or both
+    #[arg(long, default_value = "both")]
+    mode: String,
+    #[arg(long, default_value_t = 2, value_parser = within::<usize>(1, MOST_THREADS))]
+    threads: usize,
+    // It must be the one of the log; nothing is called.
+    #[command(flatten)]
+    patient: PatientArgs,
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(args: Args) -> Result<ExitCode, Fail> {
+    let modes = match args.mode.as_str() {
+        "fold" => vec![Mode::Fold],
+        "reexecute" | "re-execute" => vec![Mode::ReExecute],
+        "both" => vec![Mode::Fold, Mode::ReExecute],
+        other => return Err(Fail::usage(format!("there is no mode `{other}`"), "one of fold, reexecute, both")),
+    };
+    let log = open(&args.log)?;
+    let ids = episodes(&log, &args.episode)?;
+    let played = by_patient(&log, &ids);
+    let mut casts: Vec<(Units, Vec<EpisodeId>)> = Vec::new();
+    for (patient, own) in &played {
+        casts.push((units(&args.patient, patient.as_ref(), own.len())?, own.clone()));
+    }
+    let patients: Vec<String> =
+        played.keys().map(|p| p.as_ref().map_or_else(|| "`embedded`".to_owned(), Played::to_string)).collect();
+    if played.keys().any(Option::is_some) {
+        eprintln!("patient: {}", patients.join("; "));
+    }
+    let mut sound = true;
+    for mode in modes {
+        let mut done = BTreeMap::new();
+        for (units, own) in &casts {
+            let scorer = EnvConfig::default().scorer;
+            let how = ReplayConfig { scorer, threads: args.threads, ..ReplayConfig::new(mode, units.clone()) };
+            done.extend(play_again(&log, own, &how).into_iter().map(|r| (r.episode, r)));
+        }
+        let done: Vec<Replayed> = ids.iter().filter_map(|id| done.get(id).cloned()).collect();
+        let same = done.iter().filter(|r| r.outcome == Outcome::Same).count();
+        sound &= same == done.len();
+        for r in &done {
+            report(r, mode, args.json)?;
+        }
+        let events: u64 = done.iter().map(|r| u64::from(r.events)).sum();
+        if args.json {
+            let mode = format!("{mode:?}");
+            out::json(
+                &json!({"mode": mode, "episodes": done.len(), "same": same, "events": events, "patients": patients}),
+            )?;
+        } else {
+            out::line(format!("{mode:?}: {same} of {} consultations equal, {events} events", done.len()))?;
+        }
+    }
+    Ok(if sound { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// Episodes by who played their patient; one that cannot be read is told of by the replay.
+fn by_patient(log: &Log, ids: &[EpisodeId]) -> BTreeMap<Option<Played>, Vec<EpisodeId>> {
+    let mut groups: BTreeMap<Option<Played>, Vec<EpisodeId>> = BTreeMap::new();
+    for id in ids {
+        let logged = log.read(*id).ok();
+        let played = logged.and_then(|l| match l.log.events.first() {
+            Some(Event::ConsultationOpened(o)) => Played::of(&o.unit_ids),
+            _ => None,
+        });
+        groups.entry(played).or_default().push(*id);
+    }
+    groups
+}
+
+/// The units that played, if the flags do not ask for others.
+fn units(asked: &PatientArgs, played: Option<&Played>, n: usize) -> Result<Units, Fail> {
+    let (patient, model) = played.map_or((Patient::Embedded, ""), |p| (p.patient, p.model.as_str()));
+    let other_patient = asked.patient != Patient::Embedded && asked.patient != patient;
+    let other_model = asked.patient_model.as_ref().filter(|a| a.model != model);
+    if other_patient || other_model.is_some() {
+        let named = if other_patient { asked.patient } else { patient };
+        let of = asked.patient_model.as_ref().map_or_else(String::new, |a| format!(" of `{}`", a.model));
+        let whom = played.map_or_else(|| "the embedded patient".to_owned(), Played::to_string);
+        return Err(Fail::usage(
+            format!("{n} consultations were played by {whom}, not by `{named}`{of}"),
+            "leave out --patient and --patient-model: the log names its own",
+        ));
+    }
+    let Some(played) = played else { return Ok(Units::embedded()) };
+    let prompts = asked.prompts()?;
+    let hint = "look at the template in --patient-prompts";
+    let wrong = |e| Fail::trouble(e, hint);
+    let config = match played.config(&prompts).map_err(wrong)? {
+        Some(config) => config,
+        // Running them again tells which prompt it is, and where.
+        None => {
+            eprintln!(
+                "note: {n} consultations were played by {played}, with other prompts or settings than these; see --patient-prompts"
+            );
+            PatientConfig::new(played.patient, played.model.clone())
+        }
+    };
+    config.units(&prompts).map_err(wrong)
+}
+
+/// With a bar.
+pub(super) fn play_again(log: &Log, ids: &[EpisodeId], how: &ReplayConfig) -> Vec<Replayed> {
+    let bar = out::progress(ids.len() as u64, "replaying");
+    let mut done = Vec::with_capacity(ids.len());
+    for part in ids.chunks(256) {
+        done.extend(replay(log, part, how));
+        bar.inc(part.len() as u64);
+    }
+    bar.finish_and_clear();
+    done
+}
+
+fn report(r: &Replayed, mode: Mode, json: bool) -> Result<(), Fail> {
+    if json {
+        let (outcome, why) = match &r.outcome {
+            Outcome::Same => ("same", None),
+            Outcome::Diverged(d) => ("diverged", Some(serde_json::to_value(d)?)),
+            Outcome::Unreadable(e) => ("unreadable", Some(json!(e.to_string()))),
+        };
+        return out::json(&json!({
+            "episode": r.episode.to_string(), "mode": format!("{mode:?}"), "outcome": outcome, "why": why, "events": r.events,
+            "digest": r.digest.hex(), "state": r.state.hex(), "reward_bits": r.reward,
+        }));
+    }
+    match &r.outcome {
+        Outcome::Same => Ok(()),
+        Outcome::Diverged(d) => out::line(d),
+        Outcome::Unreadable(e) => out::line(format!("episode {}: {e}", r.episode)),
+    }
+}

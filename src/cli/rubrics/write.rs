@@ -1,0 +1,304 @@
+//! `bedside rubrics write`: a rubric for each prompt, into a file that only grows.
+
+use super::prompts::PromptArgs;
+use super::sheet::{Refusals, Sheet};
+use crate::cli::backend::{self, Address, Calls, PATIENCE, Session};
+use crate::cli::fail::Fail;
+use crate::cli::out;
+use crate::cli::source::within;
+use bedside::chat::ChatBackend;
+use bedside::env::Rubric;
+use bedside::env::units::encoder::StaticEncoder;
+use bedside::env::verifier::generator::{GENERATOR, whole};
+use bedside::rubrics::generate::{Config, Generator, Report, Why};
+use bedside::rubrics::retrieve::{Index, WordsAndMeaning};
+use bedside::rubrics::select::{Filter, select};
+use bedside::rubrics::{CasePrompt, Dimension, Library, prompts};
+use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+#[derive(clap::Args)]
+#[command(after_help = format!("Examples:\n  bedside rubrics write --cases 50 --out rubrics.jsonl\n  \
+                        bedside rubrics write --records cases/ --split train --model https://HOST/v1#MODEL \\\n    \
+                        --call-store rubrics.calls --out rubrics.jsonl --refused refused.jsonl\n  \
+                        bedside rubrics write --from scenario,knowledge --cases 20 --select --model vllm+http://127.0.0.1:8000/v1#MODEL --out more.jsonl\n\n\
+                        Without --model the embedded generator writes, for consultations alone; programs decide all of its criteria.\n\
+                        With one, a model is asked for each dimension of a case, shown rubrics of like cases, and what it offers is\n\
+                        guarded: wording, repetitions, contradictions, what the case says against it, size, safety. A prompt for which\n\
+                        too little is left gets no rubric, and the exit code is 1. Only whole rubrics are written; run it again with the\n\
+                        same --out to go on. `bedside run`, `rescore` and `rubrics check` take the file.\n\n{}", backend::HELP))]
+pub struct Args {
+    #[command(flatten)]
+    prompts: PromptArgs,
+    /// Only the prompts that are worth a rubric: duplicates out, few of a kind, hard and valuable ones
+    #[arg(long)]
+    select: bool,
+    /// The model that writes, as [DIALECT+]URL#NAME; the embedded generator by default
+    #[arg(long, value_name = "URL#NAME")]
+    model: Option<Address>,
+    /// Criteria asked for a dimension
+    #[arg(long, default_value_t = 3, value_name = "N", value_parser = within::<usize>(1, 6))]
+    per_dimension: usize,
+    /// Dimensions without which there is no rubric, comma-separated: `all` that are asked for, or `none`
+    #[arg(long, value_delimiter = ',', default_value = "all", value_name = "NAMES")]
+    require: Vec<String>,
+    /// Rubrics of like cases to show: `embedded`, `none`, or a file in HealthBench's shape
+    #[arg(long, default_value = "embedded", value_name = "embedded|none|FILE")]
+    exemplars: String,
+    /// Folder of prompts (NAME.jinja) in the place of the built-in ones
+    #[arg(long, value_name = "DIR")]
+    prompts_folder: Option<PathBuf>,
+    /// Tokens of a reply at most
+    #[arg(long, default_value_t = 1_024, value_name = "N", value_parser = within::<u32>(16, 1_000_000))]
+    max_tokens: u32,
+    #[command(flatten)]
+    calls: Calls,
+    /// File that rubrics are added to, a line each
+    #[arg(long, value_name = "FILE.jsonl")]
+    out: PathBuf,
+    /// File that refused candidates are added to, a line each with the reason
+    #[arg(long, value_name = "FILE.jsonl", requires = "model")]
+    refused: Option<PathBuf>,
+    #[arg(long)]
+    json: bool,
+}
+
+/// Cases whose rubrics are shown as examples.
+const SHOWN: u64 = 100;
+
+pub fn run(args: Args) -> Result<ExitCode, Fail> {
+    if args.model.is_none() {
+        if args.calls.given() {
+            return Err(Fail::usage(
+                "nobody is called",
+                "name a model with --model, or leave out --calls and --call-store",
+            ));
+        }
+        if !args.prompts.consultations()? {
+            return Err(Fail::usage(
+                "the embedded generator writes for consultations alone",
+                "name a model with --model URL#NAME, or leave out --from",
+            ));
+        }
+    }
+    let mut all = args.prompts.prompts()?;
+    let chosen = all.len();
+    if args.select {
+        all = selected(all)?;
+    }
+    let mut sheet = Sheet::open(&args.out)?;
+    let mut told = Told { prompts: all.len(), left_out: chosen - all.len(), ..Told::default() };
+    match &args.model {
+        None => {
+            sheet.by(GENERATOR)?;
+            all.retain(|p| !sheet.known.contains(&p.id));
+            told.before = told.prompts - all.len();
+            for prompt in &all {
+                let Some(case) = &prompt.case else { continue };
+                let rubric = whole(case, &prompt.persona);
+                told.count(&rubric, &Report::default());
+                sheet.add(prompt, &rubric)?;
+            }
+            sheet.sync()?;
+        }
+        Some(address) => by_model(&args, address, all, &mut sheet, &mut told)?,
+    }
+    told.show(&args)?;
+    Ok(if told.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+fn selected(all: Vec<CasePrompt>) -> Result<Vec<CasePrompt>, Fail> {
+    let traits: Vec<_> = all.iter().map(|p| Ok(p.traits())).collect();
+    let done = select(&all, &traits, StaticEncoder::builtin(), &Filter::default())?;
+    let dropped: Vec<String> = done.counts().into_iter().map(|(why, n)| format!("{why} {n}")).collect();
+    eprintln!("selected {} of {} prompts; left out: {}", done.kept.len(), all.len(), dropped.join(", "));
+    let kept: BTreeSet<usize> = done.kept.into_iter().collect();
+    if kept.is_empty() {
+        return Err(Fail::usage(
+            "no prompt is worth a rubric by this measure",
+            "leave out --select, or take more --cases",
+        ));
+    }
+    Ok(all.into_iter().enumerate().filter(|(i, _)| kept.contains(i)).map(|(_, p)| p).collect())
+}
+
+fn by_model(
+    args: &Args,
+    address: &Address,
+    mut all: Vec<CasePrompt>,
+    sheet: &mut Sheet,
+    told: &mut Told,
+) -> Result<(), Fail> {
+    let encoder = StaticEncoder::builtin();
+    let templates = match &args.prompts_folder {
+        Some(folder) => prompts::with_folder(folder)?,
+        None => prompts::built_in(),
+    };
+    let library = match args.exemplars.as_str() {
+        "none" => None,
+        "embedded" => Some(Library::embedded(SHOWN)),
+        path => {
+            let text = String::from_utf8_lossy(&crate::cli::records::read(Path::new(path))?).into_owned();
+            // What a rubric is written for is no example of it.
+            let own = all.iter().map(|p| p.id.clone()).collect();
+            Some(Library::from_jsonl(&text, &own).map_err(|e| Fail::Trouble(format!("{path}: {e}")))?)
+        }
+    };
+    let mut config = Config::new(address.model.clone());
+    (config.per_dimension, config.parameters.max_tokens) = (args.per_dimension, Some(args.max_tokens));
+    config.required = required(&args.require)?;
+    let index = library.as_ref().map(|l| Index::new(l, encoder, config.retrieval.cut)).transpose()?;
+    let rerank = WordsAndMeaning(encoder);
+    let exemplars = index.as_ref().map(|i| (i, &rerank as &dyn bedside::rubrics::retrieve::Rerank));
+    let generator = Generator { config, prompts: templates, encoder, exemplars };
+    sheet.by(&generator.made_by())?;
+    all.retain(|p| !sheet.known.contains(&p.id));
+    told.before = told.prompts - all.len();
+    let mut refused = args.refused.as_deref().map(Refusals::open).transpose()?;
+
+    let session = Session::open(&args.calls)?;
+    let backend: Arc<dyn ChatBackend> = session.backend("model", address)?;
+    let bar = out::progress(all.len() as u64, "writing");
+    // A prompt has some seven calls on their way by itself.
+    let at_once = (args.calls.at_once / 8).max(1);
+    let mut broken = None;
+    'all: for part in all.chunks(at_once) {
+        let made = std::thread::scope(|scope| {
+            let work: Vec<_> = part
+                .iter()
+                .map(|p| (p, scope.spawn(|| generator.generate(p, &[], &session.blocking, &backend))))
+                .collect();
+            work.into_iter().map(|(p, thread)| (p, thread.join())).collect::<Vec<_>>()
+        });
+        for (prompt, made) in made {
+            let made =
+                made.map_err(|_| Fail::trouble("a writer's thread panicked", "report it with the prompt's id"))?;
+            let report = match made {
+                Ok(made) => {
+                    sheet.add(prompt, &made.rubric)?;
+                    told.count(&made.rubric, &made.report);
+                    made.report
+                }
+                Err(failed) => {
+                    told.add(&failed.report);
+                    if let Why::Call(e) = &failed.why {
+                        broken = Some(e.to_string());
+                        break 'all;
+                    }
+                    told.failed.push(failed.to_string());
+                    failed.report
+                }
+            };
+            if let Some(file) = &mut refused {
+                file.add(prompt, &report)?;
+            }
+            bar.inc(1);
+        }
+        sheet.sync()?;
+        if told.replies == 0 && told.calls_failed >= PATIENCE as usize {
+            broken = told.failed.first().cloned();
+            break;
+        }
+    }
+    bar.finish_and_clear();
+    session.close(broken.as_deref())?;
+    match broken {
+        None => Ok(()),
+        Some(why) => Err(Fail::trouble(
+            format!("the model gives no answers: {}", why.replace("\nhint: ", "; ")),
+            "check address, model and key, and --calls; what was written and recorded is kept",
+        )),
+    }
+}
+
+fn required(names: &[String]) -> Result<Option<Vec<Dimension>>, Fail> {
+    match names {
+        [all] if all == "all" => Ok(None),
+        [none] if none == "none" => Ok(Some(Vec::new())),
+        names => {
+            let of = |name: &String| {
+                Dimension::ALL.into_iter().find(|d| d.word() == name.trim()).ok_or_else(|| {
+                    let words: Vec<&str> = Dimension::ALL.iter().map(|d| d.word()).collect();
+                    Fail::usage(
+                        format!("there is no dimension `{name}`"),
+                        format!("all, none, or of {}", words.join(", ")),
+                    )
+                })
+            };
+            Ok(Some(names.iter().map(of).collect::<Result<_, _>>()?))
+        }
+    }
+}
+
+/// What came of it.
+#[derive(Default)]
+struct Told {
+    prompts: usize,
+    left_out: usize,
+    before: usize,
+    written: usize,
+    criteria: usize,
+    programs: usize,
+    offered: usize,
+    calls: usize,
+    calls_failed: usize,
+    replies: usize,
+    refused: BTreeMap<&'static str, usize>,
+    /// Why prompts have no rubric.
+    failed: Vec<String>,
+}
+
+impl Told {
+    fn count(&mut self, rubric: &Rubric, report: &Report) {
+        self.written += 1;
+        self.criteria += rubric.criteria.len();
+        self.programs += rubric.criteria.iter().filter(|c| c.check.is_some()).count();
+        self.add(report);
+    }
+
+    fn add(&mut self, report: &Report) {
+        self.offered += report.offered;
+        self.calls += report.calls;
+        self.calls_failed += report.failed.len();
+        self.replies += report.calls.saturating_sub(report.failed.len());
+        report.counts().into_iter().for_each(|(guard, n)| *self.refused.entry(guard).or_default() += n);
+    }
+
+    fn show(&self, args: &Args) -> Result<(), Fail> {
+        for why in &self.failed {
+            eprintln!("not written: {}", why.lines().next().unwrap_or_default());
+        }
+        if let Some((_, hint)) = self.failed.first().and_then(|w| w.split_once("\nhint: ")) {
+            eprintln!("hint: {hint}");
+        }
+        let name = args.out.display();
+        if args.json {
+            return out::json(&json!({
+                "out": name.to_string(), "prompts": self.prompts, "left_out": self.left_out, "before": self.before,
+                "written": self.written, "failed": self.failed.len(), "criteria": self.criteria, "programs": self.programs,
+                "offered": self.offered, "calls": self.calls, "calls_failed": self.calls_failed, "refused": self.refused,
+            }));
+        }
+        out::line(format!(
+            "{}: {} rubrics written, {} were there before, {} prompts have none; {} criteria, {} of them decided by programs",
+            name,
+            self.written,
+            self.before,
+            self.failed.len(),
+            self.criteria,
+            self.programs
+        ))?;
+        if args.model.is_some() {
+            let refused: Vec<String> = self.refused.iter().map(|(guard, n)| format!("{guard} {n}")).collect();
+            let refused = if refused.is_empty() { "none".to_owned() } else { refused.join(", ") };
+            out::line(format!(
+                "{} calls, {} without a reply; {} criteria offered; refused: {refused}",
+                self.calls, self.calls_failed, self.offered
+            ))?;
+        }
+        Ok(())
+    }
+}

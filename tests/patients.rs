@@ -1,0 +1,105 @@
+//! A patient with a model in it on the command line: its log names it, and replay takes it from there.
+
+use crate::cli::{bedside, last_json, text};
+use bedside::chat::Blocking;
+use bedside::chat::testing::{Act, Asked, FakeServer};
+
+#[test]
+fn a_log_is_replayed_by_the_patient_that_it_names_and_by_no_other() {
+    let blocking = Blocking::new(1).expect("a thread");
+    let script = |asked: &Asked| match asked.json()["response_format"]["json_schema"]["name"].as_str() {
+        Some("gate") => Act::Say(r#"{"ended": false, "reason": "none"}"#.to_owned()),
+        Some("check") => Act::Say(r#"{"faults": []}"#.to_owned()),
+        _ => Act::Say(r#"{"reply": "Well, it is as I said."}"#.to_owned()),
+    };
+    let server = blocking.wait(FakeServer::start(script)).expect("a port");
+    let home = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| home.path().join(name).to_str().expect("utf-8").to_owned();
+    let (log, plain, calls, prompts) = (at("log"), at("plain"), at("calls"), at("prompts"));
+    let model = format!("vllm+{}#talker", server.base_url());
+    let run = ["run", "--policy", "checklist", "--cases", "2", "--max-turns", "4"];
+    let played = ["--patient", "voice", "--patient-model", &model, "--calls", "record", "--call-store", &calls];
+    // Both names of the flag.
+    for flag in ["--calls-at-once", "--in-flight"] {
+        let o = bedside(&[&run[..], &played, &["--log", &log, flag, "4"]].concat());
+        assert!(o.status.success(), "{}", text(&o.stderr));
+    }
+    drop(server);
+
+    // Nothing is said of the patient, and all is the same.
+    let o = bedside(&["replay", &log, "--json"]);
+    assert!(o.status.success(), "{}{}", text(&o.stdout), text(&o.stderr));
+    let told = last_json(&o);
+    assert_eq!((told["episodes"].as_u64(), told["same"].as_u64()), (Some(2), Some(2)));
+    let whom = told["patients"][0].as_str().expect("a name").to_owned();
+    assert!(whom.starts_with("`voice` of `talker`, prompts "), "{whom}");
+    assert!(text(&o.stderr).contains(&whom), "{}", text(&o.stderr));
+    assert!(bedside(&["replay", &log, "--patient", "voice", "--patient-model", "talker"]).status.success());
+    for (args, asked) in [
+        (&["--patient", "guarded", "--patient-model", "talker"][..], "not by `guarded` of `talker`"),
+        (&["--patient-model", "somebody"], "not by `voice` of `somebody`"),
+    ] {
+        let o = bedside(&[&["replay", &log], args].concat());
+        let error = text(&o.stderr);
+        assert_eq!(o.status.code(), Some(2), "{error}");
+        assert!(
+            error.contains(&whom) && error.contains(asked) && error.contains("hint: leave out --patient"),
+            "{error}"
+        );
+    }
+
+    // Another prompt is named, with its place.
+    std::fs::create_dir(&prompts).expect("a folder");
+    let voice = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../agents/chat/prompts/voice.jinja"));
+    let changed = voice.expect("the template").replacen("You ", "You certainly ", 1);
+    assert!(changed.contains("You certainly "), "the template speaks to somebody");
+    std::fs::write(format!("{prompts}/voice.jinja"), changed).expect("written");
+    let o = bedside(&["replay", &log, "--patient-prompts", &prompts]);
+    assert_eq!(o.status.code(), Some(1), "{}", text(&o.stderr));
+    assert!(text(&o.stderr).contains("other prompts or settings"), "{}", text(&o.stderr));
+    assert!(text(&o.stdout).contains("the voice's prompt of turn 1 changed"), "{}", text(&o.stdout));
+
+    // The embedded patient has no model to be another one.
+    assert!(bedside(&[&run[..], &["--log", &plain]].concat()).status.success());
+    assert_eq!(last_json(&bedside(&["replay", &plain, "--json"]))["patients"][0], "`embedded`");
+    let o = bedside(&["replay", &plain, "--patient", "voice", "--patient-model", "talker"]);
+    assert!(o.status.code() == Some(2) && text(&o.stderr).contains("the embedded patient"), "{}", text(&o.stderr));
+    // One log may hold both.
+    assert!(bedside(&[&run[..], &["--log", &log]].concat()).status.success());
+    let both = last_json(&bedside(&["replay", &log, "--json"]));
+    assert_eq!((both["same"].as_u64(), both["patients"].as_array().map(Vec::len)), (Some(4), Some(2)), "{both}");
+}
+
+#[test]
+fn a_model_in_this_process_judges_and_plays_and_its_calls_replay() {
+    let home = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| home.path().join(name).to_str().expect("utf-8").to_owned();
+    let (log, calls, judged) = (at("log"), at("calls"), at("judged"));
+    let run = ["run", "--policy", "checklist", "--cases", "1", "--max-turns", "2", "--patient", "voice"];
+    // The doctor that ships speaks for a patient badly, and no voice comes of it; but it is asked, and nothing else is.
+    let played = |mode: &str, log: &str| {
+        let more = ["--patient-model", "candle:embedded", "--calls", mode, "--call-store", &calls, "--log", log];
+        bedside(&[&run[..], &more].concat())
+    };
+    let o = played("record", &log);
+    assert!(text(&o.stderr).contains("voice: "), "{}", text(&o.stderr));
+    let o = bedside(&["replay", &log, "--json"]);
+    assert!(
+        last_json(&o)["patients"][0].as_str().is_some_and(|p| p.contains("`candle:embedded`")),
+        "{}",
+        text(&o.stderr)
+    );
+    assert!(o.status.success(), "{}", text(&o.stdout));
+    let rescore = |mode: &str| {
+        bedside(&["rescore", &log, "--judge", "candle:embedded", "--call-store", &judged, "--calls", mode, "--json"])
+    };
+    let (first, again) = (rescore("record"), rescore("replay"));
+    let told = last_json(&first);
+    // Its 768 positions hold no such prompt: unjudged, and no score.
+    assert!(told["judging"]["calls"].as_u64() > Some(0) && told["judging"]["judged"].as_u64() == Some(0), "{told}");
+    assert_eq!(told["unscored"].as_u64(), Some(1), "{told}");
+    assert_eq!(text(&first.stdout), text(&again.stdout));
+    let o = bedside(&["rescore", &log, "--judge", "candle:nobody"]);
+    assert!(text(&o.stderr).contains("nobody") && text(&o.stderr).contains("hint: "), "{}", text(&o.stderr));
+    assert_ne!(o.status.code(), Some(0));
+}
