@@ -51,8 +51,13 @@ pub struct Checkpoint {
 pub enum CheckpointError {
     #[error("{path}: {source}")]
     Io { path: PathBuf, source: io::Error },
-    #[error("{folder}: {file} {what}\nhint: the checkpoint is torn or was edited; resume from an earlier one")]
+    #[error("{folder}: {file} {what}\nhint: the checkpoint is torn or was edited; an earlier one may be sound")]
     Damaged { folder: PathBuf, file: String, what: String },
+    #[error(
+        "{folder} holds no sound checkpoint any more; the latest: {}\nhint: nothing is left to go on from; begin again in another folder",
+        first_line(latest)
+    )]
+    AllDamaged { folder: PathBuf, latest: Box<CheckpointError> },
     #[error("{0} is there already and differs\nhint: another run wrote it; choose another folder")]
     Exists(PathBuf),
     #[error(
@@ -132,7 +137,7 @@ impl Checkpoints {
         load(&self.place(step))
     }
 
-    /// The latest sound checkpoint, with the errors of later ones that are not.
+    /// The latest sound checkpoint, with the errors of later ones that are not; an error of its own where none is sound.
     pub fn latest(&self) -> Result<(Checkpoint, Vec<CheckpointError>), CheckpointError> {
         let mut damaged = Vec::new();
         for step in self.steps()?.into_iter().rev() {
@@ -142,7 +147,11 @@ impl Checkpoints {
             }
         }
         // With nothing sound left, the latest one's error says most.
-        Err(damaged.into_iter().next().unwrap_or_else(|| CheckpointError::None(self.folder.clone())))
+        let folder = self.folder.clone();
+        Err(match damaged.into_iter().next() {
+            Some(latest) => CheckpointError::AllDamaged { folder, latest: Box::new(latest) },
+            None => CheckpointError::None(folder),
+        })
     }
 
     fn place(&self, step: u64) -> PathBuf {
@@ -268,6 +277,11 @@ fn flush_folder(folder: &Path) -> Result<(), CheckpointError> {
         File::open(folder).and_then(|f| f.sync_all()).map_err(|e| at(folder, e))?;
     }
     Ok(())
+}
+
+/// Of an error within another: its hint is not the one to follow.
+fn first_line(e: &CheckpointError) -> String {
+    e.to_string().lines().next().unwrap_or_default().to_owned()
 }
 
 fn at(path: &Path, source: io::Error) -> CheckpointError {

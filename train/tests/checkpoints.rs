@@ -89,6 +89,13 @@ fn a_damaged_latest_checkpoint_is_passed_over_and_reported() {
     let (found, damaged) = checkpoints.latest().expect("step 2 is sound");
     assert_eq!((found.manifest.step, damaged.len()), (2, 1));
     assert!(damaged[0].to_string().contains("model.bin"));
+    // With none left it is not said that an earlier one may do.
+    (1..=2).for_each(|step| {
+        fs::remove_file(folder.path().join(format!("step-0000000{step}/model.bin"))).expect("removed")
+    });
+    let none = checkpoints.latest().expect_err("nothing sound").to_string();
+    assert!(none.contains("step-00000003: model.bin") && none.contains("begin again"), "{none}");
+    assert!(!none.contains("earlier"), "{none}");
     // Saving step 3 again puts it right.
     fs::remove_file(folder.path().join("step-00000003/manifest.json")).expect("removed");
     save(&checkpoints, 3);

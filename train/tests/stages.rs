@@ -143,6 +143,41 @@ pub fn interrupted_is_whole<S: Stage>(stage: impl Fn() -> S, learner: fn(&S) -> 
     assert_eq!(policy.config, scene().policy.config);
 }
 
+fn copied(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a folder");
+    for entry in std::fs::read_dir(from).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        std::fs::copy(&path, to.join(path.file_name().expect("a name"))).expect("copied");
+    }
+}
+
+#[test]
+fn the_policy_of_a_run_that_ended_is_that_of_its_last_step_however_its_folder_was_left() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (policy, stale) = (folder.path().join("policy"), folder.path().join("stale"));
+    driven(folder.path(), imitation(), Imitation::learner, Some(2), 2);
+    copied(&policy, &stale);
+    driven(folder.path(), imitation(), Imitation::learner, None, 2);
+    let whole = std::fs::read(policy.join("model.safetensors")).expect("weights");
+    assert_ne!(std::fs::read(stale.join("model.safetensors")).expect("weights"), whole);
+    let left: [(&str, &dyn Fn()); 4] = [
+        // Killed after the last checkpoint and before its policy.
+        ("an older step's", &|| copied(&stale, &policy)),
+        ("gone", &|| std::fs::remove_dir_all(&policy).expect("removed")),
+        ("torn", &|| std::fs::write(policy.join("model.safetensors"), &whole[..whole.len() / 2]).expect("cut")),
+        ("half there", &|| std::fs::remove_file(policy.join("tokenizer.json")).expect("removed")),
+    ];
+    for (how, leave) in left {
+        leave();
+        driven(folder.path(), imitation(), Imitation::learner, None, 2);
+        assert!(std::fs::read(policy.join("model.safetensors")).expect(how) == whole, "the policy was {how}");
+        PolicyFolder::load(&policy).expect(how);
+        for beside in ["policy.part", "policy.old"] {
+            assert!(!folder.path().join(beside).exists(), "{how}: {beside}");
+        }
+    }
+}
+
 #[test]
 fn imitation_that_was_stopped_and_resumed_ends_at_the_same_bits() {
     interrupted_is_whole(imitation, Imitation::learner);
@@ -175,10 +210,38 @@ fn a_folder_of_another_run_is_refused_by_the_name_of_what_differs() {
     assert_eq!(open(moved.clone(), true).expect("the same run"), 0);
     moved.parent.as_mut().expect("one").digest.0[0] ^= 1;
     assert!(refused(moved).contains("parent.digest"));
+    // The same without touching anything.
+    let check =
+        |root: &Path, record: &RunRecord, resume| RunFolder::check(root, record, resume).map_err(|e| e.to_string());
+    assert_eq!(check(folder.path(), &record("grpo", 1), true), Ok(()));
+    assert!(check(folder.path(), &record("grpo", 1), false).expect_err("there").contains("--resume"));
+    assert!(check(folder.path(), &record("grpo", 2), true).expect_err("another").contains("seed is 1 there"));
+    let mistyped = folder.path().join("mistyped");
+    assert!(check(&mistyped, &record("grpo", 1), true).expect_err("nothing").contains("no run to go on with"));
+    assert_eq!(check(&mistyped, &record("grpo", 1), false), Ok(()));
+    assert!(!mistyped.exists());
     let other = tempfile::tempdir().expect("a folder");
     std::fs::write(other.path().join("thesis.txt"), "mine").expect("written");
     let refused = RunFolder::open(other.path(), record("grpo", 1), true, 2).expect_err("no run").to_string();
     assert!(refused.contains("holds no run"), "{refused}");
+    assert!(check(other.path(), &record("grpo", 1), false).expect_err("no run").contains("holds no run"));
+}
+
+#[test]
+fn a_run_is_not_gone_on_with_where_lines_before_its_checkpoint_would_be_lost() {
+    let folder = tempfile::tempdir().expect("a folder");
+    driven(folder.path(), imitation(), Imitation::learner, Some(3), 2);
+    let lines = folder.path().join("metrics.jsonl");
+    let whole = std::fs::read_to_string(&lines).expect("metrics");
+    let broken = whole.replacen("\"step\":1,", "\"step\":", 1);
+    std::fs::write(&lines, &broken).expect("written");
+    let open = || RunFolder::open(folder.path(), record("test", 1), true, 2);
+    let refused = open().expect_err("a broken line").to_string();
+    assert!(refused.contains("line 1") && refused.contains("step 2") && refused.contains("hint:"), "{refused}");
+    assert_eq!(std::fs::read_to_string(&lines).expect("metrics"), broken, "nothing is cut");
+    std::fs::write(&lines, &whole).expect("mended");
+    let run = open().expect("gone on with");
+    assert!(run.cut.len() == 1 && run.cut[0].contains("1 line of"), "{:?}", run.cut);
 }
 
 const RUN: &str = "BEDSIDE_RUN_FOLDER";

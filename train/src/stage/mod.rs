@@ -133,7 +133,9 @@ pub struct Pace {
     pub until: Option<u64>,
 }
 
-/// Takes a stage on from where its folder was left, if it was begun there before; then step by step to the end.
+/// Takes a stage on from where its folder was left, if it was begun there before; then step by step to the end. When it returns,
+/// the folder's policy is the stage's, whatever became of that folder before: a process may be killed between a checkpoint and the
+/// policy that belongs to it.
 pub fn drive(
     stage: &mut dyn Stage,
     run: &mut RunFolder,
@@ -141,7 +143,13 @@ pub fn drive(
     mut each: impl FnMut(&dyn Stage, &Report, &[Alarm]),
 ) -> Result<(), StageError> {
     match run.take_checkpoint() {
-        Some(found) => stage.restore(&State::of(found))?,
+        Some(found) => {
+            stage.restore(&State::of(found))?;
+            let policy = stage.policy()?;
+            if !run.holds_policy(&policy)? {
+                run.keep_policy(&policy)?;
+            }
+        }
         None if stage.done() == 0 => run.keep_policy(&stage.policy()?)?,
         None => {}
     }

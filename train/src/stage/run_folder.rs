@@ -6,7 +6,7 @@
 //!     alarms.jsonl    one line an alarm
 //!     tensorboard/    the same numbers, and seconds
 //!     checkpoints/    whole or not there; the last few
-//!     policy/         the policy of the last checkpoint, as a model folder
+//!     policy/         the policy of the last checkpoint, as a model folder; whole, or not there
 //!     run.lock        held by the process that writes here
 //! ```
 //! A folder belongs to one configuration. Another one is refused, by the name of what differs. It belongs to one process at a time: the
@@ -60,6 +60,14 @@ pub enum RunError {
     Exists(PathBuf),
     #[error("{0} is not empty and holds no run\nhint: choose a new folder")]
     NotEmpty(PathBuf),
+    #[error(
+        "{0} holds no run to go on with\nhint: see that the folder's name is right; without --resume a run begins there"
+    )]
+    Nothing(PathBuf),
+    #[error(
+        "{path}, line {line}: it is no step's line, and to go on from the checkpoint of step {step} would cut it and all lines after it off\nhint: mend the line or take it out, then resume"
+    )]
+    Lines { path: PathBuf, line: usize, step: u64 },
     #[error("another process is at work in {0}\nhint: wait until it has ended, stop it, or choose another folder")]
     InUse(PathBuf),
     #[error("{path}: {message}\nhint: it is no record of a run; choose another folder")]
@@ -125,6 +133,8 @@ pub struct RunFolder {
     found: Option<Checkpoint>,
     /// Later checkpoints that were not sound.
     pub damaged: Vec<CheckpointError>,
+    /// What else was found and left behind when the run was taken up, a sentence each.
+    pub cut: Vec<String>,
     alarms: Alarms,
     metrics: JsonlWriter,
     events: EventWriter,
@@ -135,9 +145,24 @@ pub struct RunFolder {
 
 const LOCK: &str = "run.lock";
 const RECORD: &str = "run.json";
+const POLICY: &str = "policy";
 const ALARMS: &str = "alarms.bin";
 
 impl RunFolder {
+    /// Whether [`RunFolder::open`] would refuse the folder for what is in it, without touching it: so that a command finds out before
+    /// its long preparations, and takes the folder after them. With `resume` there has to be a run.
+    pub fn check(root: &Path, record: &RunRecord, resume: bool) -> Result<(), RunError> {
+        let path = root.join(RECORD);
+        match fs::read(&path) {
+            Ok(_) if !resume => Err(RunError::Exists(root.to_owned())),
+            Ok(bytes) => same(root, &path, &bytes, record),
+            Err(e) if e.kind() == io::ErrorKind::NotFound && resume => Err(RunError::Nothing(root.to_owned())),
+            Err(e) if e.kind() == io::ErrorKind::NotFound && root.is_dir() => empty(root),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(e) => Err(at(&path, e)),
+        }
+    }
+
     /// Begins a run in a new folder; with `resume`, goes on in the folder of the same run, from its latest sound checkpoint (from
     /// the beginning where there is none yet).
     pub fn open(root: &Path, record: RunRecord, resume: bool, keep: usize) -> Result<RunFolder, RunError> {
@@ -154,13 +179,7 @@ impl RunFolder {
         match fs::read(&path) {
             // Begun by another between the two looks.
             Ok(_) if !resume => return Err(RunError::Exists(root.to_owned())),
-            Ok(bytes) => {
-                let there: RunRecord =
-                    serde_json::from_slice(&bytes).map_err(|e| RunError::Record { path, message: e.to_string() })?;
-                if let Some((field, there, asked)) = difference("", &there.comparable(), &record.comparable()) {
-                    return Err(RunError::Differs { folder: root.to_owned(), field, there, asked });
-                }
-            }
+            Ok(bytes) => same(root, &path, &bytes, &record)?,
             Err(e) if e.kind() == io::ErrorKind::NotFound => begin(root, &path, &record)?,
             Err(e) => return Err(at(&path, e)),
         }
@@ -175,17 +194,33 @@ impl RunFolder {
             .as_ref()
             .and_then(|c| Alarms::from_bytes(record.alarms.clone(), c.files.get(ALARMS)?))
             .unwrap_or_else(|| Alarms::new(record.alarms.clone()));
-        let metrics = root.join("metrics.jsonl");
-        let metrics = JsonlWriter::resume(&metrics, step).map_err(|e| at(&metrics, e))?;
+        let lines = root.join("metrics.jsonl");
+        let (metrics, kept) = JsonlWriter::resume(&lines, step).map_err(|e| at(&lines, e))?;
+        if let Some(line) = kept.broken {
+            return Err(RunError::Lines { path: lines, line, step });
+        }
+        let cut = kept.told(step);
         let folder = root.join("tensorboard");
         let begun = folder.is_dir();
         let events =
             if begun { EventWriter::resume(&folder, now(), step) } else { EventWriter::create(&folder, now()) };
         let events = events.map_err(|e| at(&folder, e))?;
         let lines = root.join("alarms.jsonl");
-        let alarm_lines = cut_after(&lines, step).map_err(|e| at(&lines, e))?;
+        let alarm_lines = cut_after(&lines, step)?;
         let root = root.to_owned();
-        Ok(RunFolder { root, record, checkpoints, found, damaged, alarms, metrics, events, alarm_lines, _lock: lock })
+        Ok(RunFolder {
+            root,
+            record,
+            checkpoints,
+            found,
+            damaged,
+            cut,
+            alarms,
+            metrics,
+            events,
+            alarm_lines,
+            _lock: lock,
+        })
     }
 
     pub fn record(&self) -> &RunRecord {
@@ -203,7 +238,7 @@ impl RunFolder {
 
     /// Folder of the latest policy.
     pub fn policy(&self) -> PathBuf {
-        self.root.join("policy")
+        self.root.join(POLICY)
     }
 
     /// Writes one step everywhere, and returns its alarms.
@@ -222,6 +257,8 @@ impl RunFolder {
     }
 
     pub(super) fn checkpoint(&self, step: u64, state: State) -> Result<(), RunError> {
+        // On the disk before the checkpoint: one that is found has all lines before it.
+        self.metrics.flush().map_err(|e| at(&self.root, e))?;
         let alarms = self.alarms.to_bytes();
         let mut files: Vec<(&str, &[u8])> = state.files.iter().map(|(n, b)| (n.as_str(), b.as_slice())).collect();
         files.push((ALARMS, &alarms));
@@ -229,8 +266,41 @@ impl RunFolder {
         Ok(())
     }
 
+    /// Whether OUT/policy is this one, whole.
+    pub(super) fn holds_policy(&self, policy: &PolicyFolder) -> Result<bool, RunError> {
+        let place = self.policy();
+        let there = if place.is_dir() { PolicyFolder::load(&place).and_then(|p| p.digest()).ok() } else { None };
+        Ok(there == Some(policy.digest()?))
+    }
+
+    /// Makes OUT/policy this one: the old one, none for a moment, then the whole new one.
     pub(super) fn keep_policy(&self, policy: &PolicyFolder) -> Result<(), RunError> {
-        Ok(policy.save(&self.policy())?)
+        let place = self.policy();
+        let (part, old) = (self.root.join(format!("{POLICY}.part")), self.root.join(format!("{POLICY}.old")));
+        for left in [&part, &old] {
+            remove(left)?;
+        }
+        policy.save(&part)?;
+        for entry in fs::read_dir(&part).map_err(|e| at(&part, e))? {
+            let path = entry.map_err(|e| at(&part, e))?.path();
+            File::open(&path).and_then(|f| f.sync_all()).map_err(|e| at(&path, e))?;
+        }
+        match fs::rename(&place, &old) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(at(&place, e)),
+            _ => {}
+        }
+        fs::rename(&part, &place).map_err(|e| at(&place, e))?;
+        remove(&old)
+    }
+}
+
+/// The record that is there is of the same run.
+fn same(root: &Path, path: &Path, bytes: &[u8], record: &RunRecord) -> Result<(), RunError> {
+    let there: RunRecord = serde_json::from_slice(bytes)
+        .map_err(|e| RunError::Record { path: path.to_owned(), message: e.to_string() })?;
+    match difference("", &there.comparable(), &record.comparable()) {
+        Some((field, there, asked)) => Err(RunError::Differs { folder: root.to_owned(), field, there, asked }),
+        None => Ok(()),
     }
 }
 
@@ -244,6 +314,15 @@ fn empty(root: &Path) -> Result<(), RunError> {
         }
     }
     Ok(())
+}
+
+/// Removes a folder, or a file of its name; where there is none all is well.
+fn remove(path: &Path) -> Result<(), RunError> {
+    let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    match removed {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(at(path, e)),
+        _ => Ok(()),
+    }
 }
 
 fn lock(root: &Path) -> Result<File, RunError> {
@@ -271,18 +350,24 @@ fn begin(root: &Path, path: &Path, record: &RunRecord) -> Result<(), RunError> {
     write().map_err(|e| at(path, e))
 }
 
-/// A file of alarms without those after `step`, and without a torn last line.
-fn cut_after(path: &Path, step: u64) -> io::Result<File> {
-    let mut file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path)?;
+/// A file of alarms without those after `step`, and without a torn last line. A broken line before others that would stay is refused.
+fn cut_after(path: &Path, step: u64) -> Result<File, RunError> {
+    let io = |e| at(path, e);
+    let mut file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path).map_err(io)?;
     let mut text = Vec::new();
-    io::Read::read_to_end(&mut file, &mut text)?;
-    let kept = text.split_inclusive(|b| *b == b'\n').take_while(|line| {
+    io::Read::read_to_end(&mut file, &mut text).map_err(io)?;
+    let stays = |line: &&[u8]| {
         let of = serde_json::from_slice::<Value>(line).ok().and_then(|v| v["step"].as_u64());
         line.ends_with(b"\n") && of.is_some_and(|s| s <= step)
-    });
-    let length = kept.map(|line| line.len() as u64).sum();
-    file.set_len(length)?;
-    io::Seek::seek(&mut file, io::SeekFrom::Start(length))?;
+    };
+    let lines: Vec<&[u8]> = text.split_inclusive(|b| *b == b'\n').collect();
+    let kept = lines.iter().take_while(|line| stays(line)).count();
+    if lines[kept..].iter().any(stays) {
+        return Err(RunError::Lines { path: path.to_owned(), line: kept + 1, step });
+    }
+    let length = lines[..kept].iter().map(|line| line.len() as u64).sum();
+    file.set_len(length).map_err(io)?;
+    io::Seek::seek(&mut file, io::SeekFrom::Start(length)).map_err(io)?;
     Ok(file)
 }
 
