@@ -8,11 +8,11 @@ use super::source::{MOST, MOST_THREADS, MOST_TURNS, Source, within};
 use bedside::agents::bench::Bench;
 use bedside::lm::Sampling;
 use bedside::prelude::*;
-use bedside::replays::{Log, LogWriter, WriterPolicy};
+use bedside::replays::{Ack, Log, LogWriter, Recording, StoreError, WriterPolicy};
 use bedside::stats::Interval;
 use bedside::train::evaluate::{Contestant, Course, LmSettings, Row, Summary, Yardsticks, compete, summarise};
 use bedside::train::stage::{NumberFormat, device};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -174,6 +174,54 @@ pub fn run(mut args: Args) -> Result<ExitCode, Fail> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Consultations on their way into a log. Each is in it when its acknowledgement says so; the first that was refused is told.
+struct Logging<'a> {
+    writer: &'a LogWriter,
+    waiting: VecDeque<(String, Ack)>,
+    refused: Option<Fail>,
+}
+
+impl<'a> Logging<'a> {
+    fn new(writer: &'a LogWriter) -> Logging<'a> {
+        Logging { writer, waiting: VecDeque::new(), refused: None }
+    }
+
+    fn record(&mut self, who: &str, recording: &Recording, row: &Row) {
+        if self.refused.is_some() {
+            return;
+        }
+        match self.writer.record(recording) {
+            Ok(ack) => {
+                self.waiting
+                    .push_back((format!("{who} on case {} ({}) with seed {}", row.case, row.record, row.seed), ack));
+            }
+            Err(e) => self.refused = Some(e.into()),
+        }
+        // What has come to an end is not kept: there may be millions.
+        while let Some(answer) = self.waiting.front().and_then(|(_, ack)| ack.try_wait()) {
+            let done = self.waiting.pop_front();
+            self.heard(&done.map(|(which, _)| which).unwrap_or_default(), answer);
+        }
+    }
+
+    fn heard(&mut self, which: &str, answer: Result<(), StoreError>) {
+        if let Err(e) = answer {
+            self.refused.get_or_insert(Fail::Trouble(format!("the consultation of {which} is not in the log: {e}")));
+        }
+    }
+
+    /// Waits until the disk has all of them.
+    fn settle(mut self) -> Result<(), Fail> {
+        if let Err(e) = self.writer.flush() {
+            self.refused.get_or_insert(e.into());
+        }
+        while let Some((which, ack)) = self.waiting.pop_front() {
+            self.heard(&which, ack.wait());
+        }
+        self.refused.map_or(Ok(()), Err)
+    }
+}
+
 /// One contestant's consultations, with a bar and into a log.
 pub(super) fn play(
     course: &Course,
@@ -183,17 +231,19 @@ pub(super) fn play(
 ) -> Result<Vec<Row>, Fail> {
     let bar = out::progress(course.len() as u64, name.to_owned());
     let mut rows = Vec::with_capacity(course.len());
-    let mut broken = None;
+    let mut logging = writer.map(Logging::new);
+    let who = contestant.id();
     let done = compete(course, contestant, |p| {
-        if let Some(w) = writer.filter(|_| broken.is_none()) {
-            broken = w.record(&p.recording).err();
+        if let Some(logging) = &mut logging {
+            logging.record(&who, &p.recording, &p.row);
         }
         rows.push(p.row);
         bar.inc(1);
     });
     bar.finish_and_clear();
     done?;
-    broken.map_or(Ok(rows), |e| Err(e.into()))
+    logging.map_or(Ok(()), Logging::settle)?;
+    Ok(rows)
 }
 
 fn small_enough(cases: usize, args: &Args, policies: usize) -> Result<(), Fail> {

@@ -104,12 +104,13 @@ impl Contestant {
             let (tokenizer, chat) = model.text()?;
             let text = (Arc::new(tokenizer), Arc::new(chat), LmPolicyConfig::full());
             let decoder = Decoder::from_gguf(&model.weights())?;
-            return Contestant::of_decoder(&model.manifest.name, &print, decoder, text, settings);
+            return Contestant::of_decoder(&model.manifest.name, &print, decoder, NumberFormat::F32, text, settings);
         }
         Contestant::of_policy(&model.manifest.name, &print, PolicyFolder::of_installed(model)?, settings)
     }
 
-    /// `version` tells its weights from others of this name; both stand in logs, with how it samples, as `name@` and eight digits.
+    /// `version` tells its weights from others of this name; both stand in logs, with how it samples and what it computes in, as
+    /// `name@` and eight digits.
     pub fn of_policy(
         name: &str,
         version: &str,
@@ -118,20 +119,26 @@ impl Contestant {
     ) -> Result<Contestant, ContestantError> {
         let model = Model::new(&policy.weights, Trainable::Nothing, settings.dtype.into(), &settings.device, 0)?;
         let text = (policy.tokenizer, policy.chat, policy.config);
-        Contestant::of_decoder(name, version, model.decoder()?, text, settings)
+        Contestant::of_decoder(name, version, model.decoder()?, settings.dtype, text, settings)
     }
 
     fn of_decoder(
         name: &str,
         version: &str,
         decoder: Decoder,
+        format: NumberFormat,
         (tokenizer, chat, mut config): (Arc<Tokenizer>, Arc<ChatTemplate>, LmPolicyConfig),
         settings: &LmSettings,
     ) -> Result<Contestant, ContestantError> {
         config.sampling = settings.sampling.unwrap_or(config.sampling);
         config.max_new_tokens = settings.max_new_tokens.unwrap_or(config.max_new_tokens);
         let rows = Rows::new(decoder, settings.rows.max(1), config.max_new_tokens)?;
-        let print = blake3::hash(format!("{version} {config:?}").as_bytes()).to_hex();
+        // What it computes in and where changes what it says. Full width on the processor is not named.
+        let place = match (format, settings.device.is_cpu()) {
+            (NumberFormat::F32, true) => String::new(),
+            (format, cpu) => format!(" {format} {}", if cpu { "cpu" } else { "cuda" }),
+        };
+        let print = blake3::hash(format!("{version} {config:?}{place}").as_bytes()).to_hex();
         let policy = LmPolicy::new(format!("{name}@{}", &print[..8]), rows, tokenizer, chat, config)?;
         Ok(Contestant::Model(Box::new(policy)))
     }

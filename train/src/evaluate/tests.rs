@@ -1,5 +1,6 @@
 use super::*;
 use crate::policy_folder::PolicyFolder;
+use crate::stage::NumberFormat;
 use bedside_env::EnvConfig;
 use bedside_env::seed::Seed;
 use bedside_env::units::Case;
@@ -164,4 +165,16 @@ fn a_model_of_a_folder_plays_the_same_at_any_batch_and_its_log_replays() {
 fn nobody_of_this_name_is_an_error_with_a_hint() {
     let e = Contestant::find("house", &LmSettings::default()).err().expect("unknown").to_string();
     assert!(e.contains("`house`") && e.contains("hint: ") && e.contains("oracle"), "{e}");
+}
+
+#[test]
+fn a_model_in_another_number_format_is_another_contestant() {
+    let id = |dtype| {
+        let settings = LmSettings { dtype, rows: 2, ..LmSettings::default() };
+        Contestant::find(PolicyFolder::EMBEDDED, &settings).expect("embedded").id()
+    };
+    let (full, half) = (id(NumberFormat::F32), id(NumberFormat::Bf16));
+    assert!(full != half && half.starts_with("embedded@"), "{full} and {half}");
+    let wider = LmSettings { rows: 7, ..LmSettings::default() };
+    assert_eq!(Contestant::find(PolicyFolder::EMBEDDED, &wider).expect("embedded").id(), full);
 }
