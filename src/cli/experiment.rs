@@ -15,7 +15,8 @@ use bedside::train::policy_folder::PolicyFolder;
 use bedside::train::report::{Report, Run};
 use bedside::train::stage::starts::{Logged, StartFrom};
 use bedside::train::stage::{Parent, RlConfig};
-use serde_json::json;
+use serde::Serialize;
+use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -48,16 +49,19 @@ enum Which {
         #[command(flatten)]
         common: Common,
         /// Thresholds of the group's quantile (M2 eq. 3), comma-separated
-        #[arg(long, value_delimiter = ',', default_value = "0.2,0.4,0.6,0.8")]
+        #[arg(long, value_delimiter = ',', default_value = "0.2,0.4,0.6,0.8", value_parser = super::train::rate)]
         thresholds: Vec<f64>,
     },
     /// One judge's prompt for all criteria, or one for each sign: which is right more often
     RubricPrompts(Box<rubric_prompts::Args>),
 }
 
-#[derive(clap::Args)]
+/// OUT/experiment.json holds all of it but where it is.
+#[derive(clap::Args, Serialize)]
 struct Common {
-    /// Folder of the experiment: ARM/seed-K/ are runs, report.md is what came of it. Begun before, it is gone on with
+    /// Folder of the experiment: experiment.json is what was asked for, ARM/seed-K/ are runs, report.md is what came of it. Begun before, it is
+    /// gone on with
+    #[serde(skip)]
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// The policy that every arm begins with; the embedded one by default
@@ -85,10 +89,23 @@ struct Common {
     #[arg(long, default_value_t = 3e-4, value_parser = super::train::rate)]
     lr: f64,
     /// One JSON object at the end
+    #[serde(skip)]
     #[arg(long)]
     json: bool,
 }
 
+/// OUT/experiment.json: every choice of an experiment, and the policy that all arms begin with. What an arm is stands in its runs'
+/// run.json.
+#[derive(Serialize)]
+struct Recorded<'a> {
+    experiment: &'a str,
+    arguments: &'a Common,
+    arms: Vec<&'a str>,
+    start: &'a Parent,
+    bedside: &'a str,
+}
+
+const RECORD: &str = "experiment.json";
 const BEFORE: &str = "before";
 
 pub fn run(args: Args) -> Result<ExitCode, Fail> {
@@ -96,15 +113,24 @@ pub fn run(args: Args) -> Result<ExitCode, Fail> {
         Which::Credit(common) => {
             let start = lab::policy(common.policy.as_deref())?;
             let arms = credit(&common, &start.0)?;
-            common.run("Credit: fragments, sessions and turns at equal generated tokens", &start, &arms)
+            common.run("credit", "Credit: fragments, sessions and turns at equal generated tokens", &start, &arms)
         }
         Which::Length { common, thresholds } => {
             let start = lab::policy(common.policy.as_deref())?;
             let arms = length(&common, &start.0, &thresholds)?;
-            common.run("The threshold of the length bonus", &start, &arms)
+            common.run("length", "The threshold of the length bonus", &start, &arms)
         }
         Which::RubricPrompts(args) => rubric_prompts::run(*args),
     }
+}
+
+/// What of a record may not change while its runs are gone on with.
+fn fixed(record: &Value) -> Value {
+    let mut fixed = record.clone();
+    for free in ["/arms", "/arguments/seeds", "/arguments/cases", "/arguments/policy", "/start/path"] {
+        fixed.pointer_mut(free).map(Value::take);
+    }
+    fixed
 }
 
 struct Arm {
@@ -158,7 +184,34 @@ impl Common {
         Ok(config)
     }
 
-    fn run(&self, title: &str, (policy, parent): &(PolicyFolder, Parent), arms: &[Arm]) -> Result<ExitCode, Fail> {
+    /// Whole or not at all. An experiment that is gone on with more seeds, cases or arms is of those from then on; anything else that
+    /// differs is another experiment.
+    fn record(&self, experiment: &str, start: &Parent, arms: &[Arm]) -> Result<(), Fail> {
+        let arms = arms.iter().map(|a| a.name.as_str()).collect();
+        let recorded = Recorded { experiment, arguments: self, arms, start, bedside: env!("CARGO_PKG_VERSION") };
+        let path = self.out.join(RECORD);
+        if let Ok(there) = std::fs::read(&path)
+            && fixed(&serde_json::from_slice(&there)?) != fixed(&serde_json::to_value(&recorded)?)
+        {
+            let message = format!("{} is of an experiment with other arguments", path.display());
+            let hint =
+                "go on with those that stand there (--seeds, --cases and arms may differ), or choose another folder";
+            return Err(Fail::trouble(message, hint));
+        }
+        std::fs::create_dir_all(&self.out)?;
+        let part = self.out.join(format!("{RECORD}.part"));
+        std::fs::write(&part, serde_json::to_vec_pretty(&recorded)?)?;
+        Ok(std::fs::rename(part, path)?)
+    }
+
+    fn run(
+        &self,
+        experiment: &str,
+        title: &str,
+        (policy, parent): &(PolicyFolder, Parent),
+        arms: &[Arm],
+    ) -> Result<ExitCode, Fail> {
+        self.record(experiment, parent, arms)?;
         let lab = Lab::new(self.train_cases, self.cases)?;
         let seeds: Vec<Seed> = (0..self.seeds).map(Seed).collect();
         let mut arena = Arena::new(&lab, None)?;
@@ -186,9 +239,13 @@ impl Common {
         let against: Vec<Summary> = arena.summaries(first);
         let others = against.iter().filter(|s| arms.iter().skip(1).any(|a| a.name == s.policy));
         let notes: Vec<String> = others.filter_map(|s| between(s, first)).collect();
-        let report =
-            Report { title: title.to_owned(), notes: notes.clone(), runs: Vec::new(), evaluation: sums.clone() }
-                .write(&self.out)?;
+        let asked = format!(
+            "{} seeds of training, {} held-out cases, {} generated tokens a run; the rest is in {RECORD}.",
+            self.seeds, self.cases, self.tokens
+        );
+        let told = std::iter::once(asked).chain(notes.iter().cloned()).collect();
+        let report = Report { title: title.to_owned(), notes: told, runs: Vec::new(), evaluation: sums.clone() }
+            .write(&self.out)?;
         if self.json {
             return out::json(&json!({"report": report, "policies": sums, "against": against}))
                 .map(|()| ExitCode::SUCCESS);

@@ -89,10 +89,12 @@ impl Lab {
         let (seed, steps) = (config.grpo.seed, config.grpo.steps);
         let recorded = Recorded { rl: &config, data: Data::of(RECORDS, &self.world, self.plan) };
         let record = RunRecord::new("grpo", seed, &recorded, Some(parent.clone()));
-        let mut run = RunFolder::open(root, record, resume, 1)?;
         let budget = config.token_budget;
+        // What cannot begin leaves no folder.
         let mut stage =
             Reinforcement::new(config, self.world.clone(), policy.clone(), self.taught.clone(), &device("cpu")?)?;
+        let mut run = RunFolder::open(root, record, resume, 2)?;
+        train::told(&run);
         let bar =
             out::progress(budget.unwrap_or(steps), root.file_name().unwrap_or_default().to_string_lossy().into_owned());
         drive(&mut stage, &mut run, Pace { checkpoint_every: 20, until: None }, |_, report, _| match budget {

@@ -20,7 +20,8 @@ use bedside::agents::Teacher;
 use bedside::env::{Digest, EnvConfig};
 use bedside::prelude::*;
 use bedside::train::metrics::Metrics;
-use bedside::train::stage::{Lora, NumberFormat, Pace, RunFolder, Stage, World, drive};
+use bedside::train::policy_folder::PolicyFolder;
+use bedside::train::stage::{Lora, NumberFormat, Pace, RunFolder, RunRecord, Stage, World, drive};
 use bedside::train::teaching::{Demonstration, Plan, demonstrate};
 use dashboard::Dashboard;
 use serde::Serialize;
@@ -56,6 +57,21 @@ enum Which {
     Grpo(grpo::Args),
     /// All stages in the paper's order, one folder each
     M2(m2::Args),
+}
+
+impl Which {
+    /// Everything that can be refused before a stage begins, with the policy that the first of several stages has: what each of them
+    /// reads and how it is set. Nothing is written.
+    fn check(&self, policy: &PolicyFolder) -> Result<(), Fail> {
+        match self {
+            Which::Mid(a) => a.check(),
+            Which::Sft(a) => a.check(),
+            Which::Rules(a) => a.check(policy),
+            Which::Rubrics(a) => a.check(policy),
+            Which::Grpo(a) => a.check(policy),
+            Which::M2(_) => Ok(()),
+        }
+    }
 }
 
 pub fn run(args: Args) -> Result<ExitCode, Fail> {
@@ -130,7 +146,7 @@ struct Common {
     /// Doctor turns at most
     #[arg(long, default_value_t = 12, value_parser = within::<u32>(2, MOST_TURNS))]
     max_turns: u32,
-    /// Threads for the teacher; the result does not depend on them
+    /// Threads for the teacher, by default one a core; the result does not depend on them
     #[arg(long, value_parser = within::<usize>(1, MOST_THREADS))]
     threads: Option<usize>,
 }
@@ -168,7 +184,18 @@ impl Data {
 /// Cases of one split, of conditions that may be learnt from.
 pub fn cases(records: &str, split: &str, n: usize) -> Result<Arc<Vec<Arc<Case>>>, Fail> {
     let source = Source { records: records.to_owned(), pool: "train".to_owned(), split: split.to_owned() };
-    if n == 0 { Ok(Arc::default()) } else { source.cases(Some(n)) }
+    if n == 0 {
+        return Ok(Arc::default());
+    }
+    let found = source.load(Some(n))?;
+    if found.is_empty() {
+        let hint = match split {
+            "validation" => "--held-cases 0 does without; or give more cases: about one in ten is for validation",
+            _ => "give more cases: records are dealt to training, validation and held-out by their hash",
+        };
+        return Err(Fail::usage(format!("none of the records in `{records}` is of the {split} split"), hint));
+    }
+    Ok(Arc::new(found.into_iter().map(Case::new).collect()))
 }
 
 /// What is played, for at most so many doctor turns.
@@ -216,15 +243,22 @@ impl Common {
 }
 
 impl RunArgs {
+    /// Refuses the folder, where it would be, before the long work. A command takes it once it is ready to begin.
+    fn check(&self, record: &RunRecord) -> Result<(), Fail> {
+        Ok(RunFolder::check(&self.out, record, self.resume)?)
+    }
+
+    fn open(&self, record: RunRecord) -> Result<RunFolder, Fail> {
+        Ok(RunFolder::open(&self.out, record, self.resume, self.keep_checkpoints)?)
+    }
+
     fn lora(&self) -> Option<Lora> {
         self.lora.map(|rank| Lora { rank, alpha: 2.0 * rank as f64 })
     }
 
     /// Drives a stage to its end: a dashboard on standard error, lines on standard output.
     fn drive(&self, stage: &mut dyn Stage, mut run: RunFolder, shown: &[&'static str]) -> Result<ExitCode, Fail> {
-        for damaged in &run.damaged {
-            eprintln!("not used: {damaged}");
-        }
+        told(&run);
         if run.resumes_after() > 0 {
             eprintln!("resumed after step {} of {}", run.resumes_after(), stage.total());
         }
@@ -257,6 +291,14 @@ impl RunArgs {
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// What was found when a run was taken up, and is not gone on with.
+pub fn told(run: &RunFolder) {
+    for damaged in &run.damaged {
+        eprintln!("not used: {}", damaged.to_string().lines().next().unwrap_or_default());
+    }
+    run.cut.iter().for_each(|cut| eprintln!("{cut}"));
 }
 
 fn object(step: u64, metrics: &Metrics, seconds: &Metrics) -> Value {

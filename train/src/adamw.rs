@@ -113,7 +113,7 @@ pub struct Clip {
 /// A gradient holds NaN or infinity: the step must not be taken.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 #[error(
-    "the gradient norm is {norm}\nhint: skip this step; look for a log-probability of minus infinity or an overflow"
+    "the gradient norm is {norm}\nhint: something overflowed: go on from the last checkpoint with --resume to see whether it comes again; then begin anew with a lower --lr, or in --dtype f32"
 )]
 pub struct BadGradient {
     pub norm: f64,

@@ -9,7 +9,7 @@ use crate::cli::source::{MOST, MOST_TURNS, within};
 use bedside::train::grpo::{ImportanceMode, TurnCredit};
 use bedside::train::policy_folder::PolicyFolder;
 use bedside::train::stage::starts::{Logged, StartFrom};
-use bedside::train::stage::{Parent, Reinforcement, RlConfig, RunFolder, RunRecord, device};
+use bedside::train::stage::{Parent, Reinforcement, RlConfig, RunRecord, device};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -38,17 +38,17 @@ pub struct Args {
     /// Whose consultations are cut into fragments: teacher or policy
     #[arg(long, default_value = "teacher", value_parser = ["teacher", "policy"])]
     logged: String,
-    /// With --logged policy: how many it plays, and
-    #[arg(long, default_value_t = 64, value_parser = within::<usize>(1, MOST))]
-    logged_consultations: usize,
-    /// every how many rounds it plays them anew
-    #[arg(long, default_value_t = 10, value_parser = within::<u64>(1, MOST))]
-    logged_every: u64,
-    /// Share of the advantage that belongs to single turns, 0 to 1
+    /// With --logged policy: how many consultations it plays to be cut; 64 by default
+    #[arg(long, value_name = "N", value_parser = within::<usize>(1, MOST))]
+    logged_consultations: Option<usize>,
+    /// With --logged policy: after how many rounds it plays them anew; 10 by default
+    #[arg(long, value_name = "ROUNDS", value_parser = within::<u64>(1, MOST))]
+    logged_every: Option<u64>,
+    /// Share of the advantage that belongs to single turns, 0 to 1; 0 by default
     #[arg(long, value_name = "W")]
     turn_credit: Option<f64>,
     /// What a turn earns: fragment judges it by what was open before it, counterfactual plays the consultation again without it
-    #[arg(long, default_value = "fragment", value_parser = ["fragment", "counterfactual"])]
+    #[arg(long, default_value = "fragment", requires = "turn_credit", value_parser = ["fragment", "counterfactual"])]
     turn_source: String,
     /// End with the round that brings the generated tokens here, if that is before --steps
     #[arg(long, value_name = "N", value_parser = within::<u64>(1, u64::MAX))]
@@ -67,21 +67,48 @@ struct Recorded<'a> {
     guard: Option<GuardData>,
 }
 
+/// Consultations that the policy plays to be cut, and every how many rounds.
+const LOGGED: (usize, u64) = (64, 10);
+
+impl Args {
+    /// What is asked for where it means nothing is refused, not ignored.
+    fn reinforced(&self) -> Result<Reinforced<'_>, Fail> {
+        let of_policy = self.logged == "policy";
+        if !of_policy && (self.logged_consultations.is_some() || self.logged_every.is_some()) {
+            let message = "--logged-consultations and --logged-every are of consultations that the policy plays";
+            return Err(Fail::usage(message, "add --logged policy, or leave them out"));
+        }
+        if self.start == "session" && of_policy {
+            let message =
+                "--logged policy says whose consultations are cut into fragments, and --start session cuts none";
+            return Err(Fail::usage(message, "leave one of them out"));
+        }
+        let turns = self.fragment_turns;
+        let logged = match of_policy {
+            true => Logged::Policy {
+                consultations: self.logged_consultations.unwrap_or(LOGGED.0),
+                every: self.logged_every.unwrap_or(LOGGED.1),
+            },
+            false => Logged::Teacher,
+        };
+        let start = if self.start == "session" { StartFrom::Session } else { StartFrom::Fragment { turns, logged } };
+        let weight = self.turn_credit.unwrap_or(0.0);
+        let turn_credit = match self.turn_source.as_str() {
+            "counterfactual" => TurnCredit::counterfactual(weight),
+            _ => TurnCredit { weight, ..TurnCredit::default() },
+        };
+        let Args { common, policy, recipe, guard, tokens, overlap, .. } = self;
+        let (tokens, overlap) = (*tokens, *overlap);
+        Ok(Reinforced { stage: "grpo", common, policy, recipe, guard, start, turn_credit, tokens, overlap })
+    }
+
+    pub(super) fn check(&self, policy: &PolicyFolder) -> Result<(), Fail> {
+        self.reinforced()?.check(policy)
+    }
+}
+
 pub fn run(args: Args) -> Result<ExitCode, Fail> {
-    let turns = args.fragment_turns;
-    let logged = match args.logged.as_str() {
-        "policy" => Logged::Policy { consultations: args.logged_consultations, every: args.logged_every },
-        _ => Logged::Teacher,
-    };
-    let start = if args.start == "session" { StartFrom::Session } else { StartFrom::Fragment { turns, logged } };
-    let weight = args.turn_credit.unwrap_or(0.0);
-    let turn_credit = match args.turn_source.as_str() {
-        "counterfactual" => TurnCredit::counterfactual(weight),
-        _ => TurnCredit { weight, ..TurnCredit::default() },
-    };
-    let Args { common, policy, recipe, guard, tokens, overlap, .. } = &args;
-    let (tokens, overlap) = (*tokens, *overlap);
-    reinforce(Reinforced { stage: "grpo", common, policy, recipe, guard, start, turn_credit, tokens, overlap })
+    reinforce(args.reinforced()?)
 }
 
 /// A run of reinforcement in the environment.
@@ -99,42 +126,62 @@ pub(super) struct Reinforced<'a> {
     pub(super) overlap: bool,
 }
 
+impl Reinforced<'_> {
+    fn config(&self, policy: &PolicyFolder) -> Result<RlConfig, Fail> {
+        let (run, recipe) = (&self.common.run, self.recipe);
+        let mut grpo = recipe.grpo(run, policy.config.max_new_tokens)?;
+        grpo.turn_credit = self.turn_credit;
+        if self.overlap {
+            grpo.importance.mode = grpo.importance.mode.or(Some(ImportanceMode::TokenTruncate));
+        }
+        let config = RlConfig {
+            lora: run.lora(),
+            dtype: run.dtype,
+            batch_tokens: run.batch_tokens,
+            rows: recipe.rows,
+            shuffle_rewards: recipe.shuffle_rewards,
+            token_budget: self.tokens,
+            held_every: run.held_every,
+            overlap: self.overlap,
+            ..RlConfig::new(recipe.changed(&grpo)?, self.start)
+        };
+        config.validate()?;
+        Ok(config)
+    }
+
+    pub(super) fn check(&self, policy: &PolicyFolder) -> Result<(), Fail> {
+        device(&self.common.run.device)?;
+        self.config(policy)?;
+        self.common.world()?;
+        self.guard.load(&self.common.run, policy, HELD_PERCENT).map(drop)
+    }
+}
+
 pub(super) fn reinforce(asked: Reinforced<'_>) -> Result<ExitCode, Fail> {
-    let Reinforced { common, recipe, start, overlap, .. } = asked;
+    let common = asked.common;
     let device = device(&common.run.device)?;
     let policy = PolicyFolder::find(asked.policy)?;
-    let mut grpo = recipe.grpo(&common.run, policy.config.max_new_tokens)?;
-    grpo.turn_credit = asked.turn_credit;
-    if overlap {
-        grpo.importance.mode = grpo.importance.mode.or(Some(ImportanceMode::TokenTruncate));
-    }
-    let config = RlConfig {
-        lora: common.run.lora(),
-        dtype: common.run.dtype,
-        batch_tokens: common.run.batch_tokens,
-        rows: recipe.rows,
-        shuffle_rewards: recipe.shuffle_rewards,
-        token_budget: asked.tokens,
-        held_every: common.run.held_every,
-        overlap,
-        ..RlConfig::new(recipe.changed(&grpo)?, start)
-    };
+    let config = asked.config(&policy)?;
     let world = common.world()?;
     let parent = Parent { path: asked.policy.to_owned(), digest: policy.digest()? };
     let (guard, watched) = asked.guard.load(&common.run, &policy, HELD_PERCENT)?.unzip();
     let recorded = Recorded { rl: &config, data: common.data(&world), guard: watched };
     let record = RunRecord::new(asked.stage, common.run.seed, &recorded, Some(parent));
-    let run = RunFolder::open(&common.run.out, record, common.run.resume, common.run.keep_checkpoints)?;
+    // Before the long work, so that a folder that is refused costs nothing.
+    common.run.check(&record)?;
     let taught = match config.start {
         StartFrom::Fragment { logged: Logged::Teacher, .. } => {
             common.taught(&world.cases, &world.env, 0)?.into_iter().map(|d| (d.case, d.log)).collect()
         }
         _ => Vec::new(),
     };
+    // What cannot begin leaves no folder.
     let stage = Reinforcement::new(config, world, policy, taught, &device)?;
+    let run = common.run.open(record)?;
     if let Some(pool) = stage.pool() {
         let dropped: Vec<String> = pool.sifted.dropped.iter().map(|(why, n)| format!("{} {n}", why.word())).collect();
-        eprintln!("{} of {} fragments kept; dropped: {}", pool.sifted.kept, pool.sifted.seen, dropped.join(", "));
+        let dropped = if dropped.is_empty() { String::new() } else { format!("; dropped: {}", dropped.join(", ")) };
+        eprintln!("{} of {} fragments kept{dropped}", pool.sifted.kept, pool.sifted.seen);
     }
     let mut stage = guarded(Box::new(stage), guard);
     let shown = [

@@ -1,6 +1,8 @@
 //! `bedside train m2`: the stages of the paper in its order, each in a folder of its own. It plans commands and runs them; what a
 //! stage does is in its own file.
 
+mod progress;
+
 use super::Which;
 use crate::cli::fail::Fail;
 use crate::cli::out;
@@ -12,9 +14,9 @@ use bedside::train::policy_folder::PolicyFolder;
 use bedside::train::stage::NumberFormat;
 use bedside::train::stage::fresh::{self, Size};
 use bedside::train::teaching::{Plan, demonstrate, text};
-use bedside::train::texts::knowledge;
+use bedside::train::texts::{Corpus, knowledge};
 use clap::Parser as _;
-use serde::{Deserialize, Serialize};
+use progress::{Done, Planned, Progress};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -70,10 +72,10 @@ pub struct Args {
     /// Rounds on fragments of the policy's own consultations
     #[arg(long, default_value_t = 60, value_parser = within::<u64>(1, MOST))]
     fragments_steps: u64,
-    /// Sets of rule tasks: medmcqa, pubmedqa, gsm8k, medcalc, instructions
-    #[arg(long, default_value = "instructions", value_name = "SETS")]
-    task: String,
-    /// Folder of published sets and corpora; BEDSIDE_DATA by default
+    /// Sets of rule tasks: medmcqa, pubmedqa, gsm8k, medcalc, instructions. By default all found in --data, without it instructions
+    #[arg(long, value_name = "SETS")]
+    task: Option<String>,
+    /// Folder of published sets and corpora; BEDSIDE_DATA by default for those that are named
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Groups of a round
@@ -91,7 +93,7 @@ pub struct Args {
     /// Train low-rank corrections of this rank, merged at the end of each stage
     #[arg(long, value_name = "RANK", value_parser = within::<usize>(1, 4_096))]
     lora: Option<usize>,
-    /// Threads for the teacher; the result does not depend on them
+    /// Threads for the teacher, by default one a core; the result does not depend on them
     #[arg(long, value_parser = within::<usize>(1, MOST_THREADS))]
     threads: Option<usize>,
     /// cpu, cuda or cuda:N
@@ -135,29 +137,6 @@ impl StageName {
     }
 }
 
-/// A stage and the words of its command, without `bedside train`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Planned {
-    stage: String,
-    words: Vec<String>,
-}
-
-/// OUT/m2.json.
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-struct Progress {
-    /// Of the policy made with --new.
-    new: Option<Size>,
-    plan: Vec<Planned>,
-    done: Vec<Done>,
-}
-
-/// A stage that came to its end, and the policy it left.
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-struct Done {
-    stage: String,
-    policy: Digest,
-}
-
 /// The words of one command, parsed as the command line would.
 #[derive(clap::Parser)]
 #[command(name = "bedside train", no_binary_name = true)]
@@ -170,7 +149,10 @@ impl Args {
     fn plan(&self) -> Result<Vec<Planned>, Fail> {
         let mut stages = self.stages.clone();
         stages.sort();
-        stages.dedup();
+        if let Some(twice) = stages.windows(2).find(|pair| pair[0] == pair[1]) {
+            let message = format!("the stage {} stands twice", twice[0].name());
+            return Err(Fail::usage(message, "each has one folder in --out: name it once, with more steps or epochs"));
+        }
         let mut more: Vec<(StageName, &str)> = Vec::new();
         for text in &self.more {
             let named = text.split_once('=').and_then(|(name, words)| {
@@ -209,7 +191,11 @@ impl Args {
                 StageName::Mid => say("epochs", &self.mid_epochs),
                 StageName::Sft => say("epochs", &self.sft_epochs),
                 StageName::Rules => {
-                    say("task", &self.task);
+                    match (&self.task, &self.data) {
+                        (Some(task), _) => say("task", task),
+                        (None, None) => say("task", &"instructions"),
+                        (None, Some(_)) => {}
+                    }
                     say("steps", &self.rules_steps);
                 }
                 StageName::Rubrics => say("steps", &self.rubrics_steps),
@@ -223,8 +209,13 @@ impl Args {
                 say("groups", &self.groups);
                 say("group-size", &self.group_size);
             }
-            if let (StageName::Mid | StageName::Rules, Some(data)) = (stage, &self.data) {
-                say("data", &data.display());
+            if let Some(data) = &self.data {
+                // Sets of rule tasks alone are nothing to read, unless something of it is named.
+                let reads = || more.iter().any(|(s, _)| *s == StageName::Mid);
+                let corpora = || Corpus::ALL.iter().any(|c| data.join(c.name()).is_dir());
+                if stage == StageName::Rules || stage == StageName::Mid && (reads() || corpora()) {
+                    say("data", &data.display());
+                }
             }
             if self.json {
                 words.push("--json".to_owned());
@@ -242,8 +233,26 @@ impl Args {
         Ok(plan)
     }
 
+    /// The policy that the first stage begins with, and whether it is to be written first.
+    fn first(&self) -> Result<(PolicyFolder, bool), Fail> {
+        let made = self.out.join(START);
+        match (&self.policy, self.new) {
+            (Some(path), _) => Ok((PolicyFolder::find(path)?, false)),
+            (None, Some(_)) if made.join("config.json").exists() && self.begun() => {
+                Ok((PolicyFolder::load(&made)?, false))
+            }
+            (None, Some(size)) => Ok((self.start(size)?, true)),
+            (None, None) => Err(Fail::usage("there is no policy to begin with", "give --policy or --new")),
+        }
+    }
+
+    /// Whether a stage has begun: until then, a policy made with --new may be made again.
+    fn begun(&self) -> bool {
+        self.stages.iter().any(|s| self.out.join(s.name()).join("run.json").exists())
+    }
+
     /// A policy that knows nothing, with the vocabulary of consultations and of the knowledge base.
-    fn start(&self, size: Size, folder: &Path) -> Result<(), Fail> {
+    fn start(&self, size: Size) -> Result<PolicyFolder, Fail> {
         let source = Source { records: self.records.clone(), pool: "train".to_owned(), split: "train".to_owned() };
         let cases = source.cases(Some(self.cases.min(TEXTS)))?;
         let threads = self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
@@ -254,7 +263,7 @@ impl Args {
         let texts: Vec<String> = shown.iter().map(text).chain(pages).collect();
         let policy = fresh::policy(size, texts.iter().map(String::as_str), self.seed)?;
         eprintln!("a new policy of {} parameters", policy.weights.config.parameters());
-        Ok(policy.save(folder)?)
+        Ok(policy)
     }
 }
 
@@ -262,7 +271,6 @@ impl Args {
 const START: &str = "start";
 /// Consultations that its vocabulary is learnt from.
 const TEXTS: usize = 300;
-const PROGRESS: &str = "m2.json";
 
 fn parse(planned: &Planned, resume: bool) -> Result<Which, Fail> {
     let mut words = planned.words.clone();
@@ -275,42 +283,6 @@ fn parse(planned: &Planned, resume: bool) -> Result<Which, Fail> {
         let hint = format!("see `bedside train {} --help`", planned.words.first().map_or("", String::as_str));
         Fail::usage(format!("stage {}: {first}", planned.stage), hint)
     })
-}
-
-impl Progress {
-    fn save(&self, out: &Path) -> Result<(), Fail> {
-        let (path, part) = (out.join(PROGRESS), out.join(format!("{PROGRESS}.part")));
-        std::fs::write(&part, serde_json::to_vec_pretty(self)?)?;
-        Ok(std::fs::rename(part, path)?)
-    }
-
-    /// Begins, or goes on with the same plan.
-    fn open(args: &Args, plan: Vec<Planned>) -> Result<Progress, Fail> {
-        let path = args.out.join(PROGRESS);
-        let bytes = match std::fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                std::fs::create_dir_all(&args.out)?;
-                let new = Progress { new: args.new, plan, done: Vec::new() };
-                new.save(&args.out)?;
-                return Ok(new);
-            }
-            Err(e) => return Err(e.into()),
-        };
-        if !args.resume {
-            let message = format!("{} holds a run already", args.out.display());
-            return Err(Fail::trouble(message, "go on with --resume, or choose another folder"));
-        }
-        let found: Progress = serde_json::from_slice(&bytes)
-            .map_err(|e| Fail::trouble(format!("{}: {e}", path.display()), "choose another folder"))?;
-        let differs = plan.iter().zip(&found.plan).find(|(a, b)| a != b).map(|(a, _)| a.stage.clone());
-        if found.new != args.new || differs.is_some() || plan.len() != found.plan.len() {
-            let stage = differs.unwrap_or_else(|| "the policy it begins with, or how many stages there are".to_owned());
-            let message = format!("{} holds a run of another plan; it differs in: {stage}", args.out.display());
-            return Err(Fail::trouble(message, "resume with the same arguments, or choose another folder"));
-        }
-        Ok(found)
-    }
 }
 
 /// The policy that a stage left, by its digest.
@@ -332,32 +304,48 @@ pub fn run(args: Args) -> Result<ExitCode, Fail> {
         for planned in &plan {
             match args.json {
                 true => out::json(&json!({"stage": planned.stage, "command": planned.words}))?,
-                false => out::line(format!("bedside train {}", planned.words.join(" ")))?,
+                false => out::line(planned.line())?,
             }
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let mut progress = Progress::open(&args, plan)?;
+    let mut progress = Progress::find(&args, plan)?;
     let start = args.out.join(START);
-    if let Some(size) = args.new
-        && progress.done.is_empty()
-        && !progress.plan.first().is_some_and(|p| args.out.join(&p.stage).join("run.json").exists())
-    {
-        args.start(size, &start)?;
+    let (policy, new) = match progress.done.last() {
+        Some(done) => (PolicyFolder::load(&args.out.join(&done.stage).join("policy"))?, false),
+        None => args.first()?,
+    };
+    // What the last stage lacks shows before the first one runs, and before anything is written.
+    for planned in progress.plan.iter().skip(progress.done.len()) {
+        parse(planned, false)?.check(&policy).map_err(|e| within_stage(&planned.stage, e))?;
     }
+    std::fs::create_dir_all(&args.out)?;
+    if new {
+        policy.save(&start)?;
+    }
+    drop(policy);
+    progress.save(&args.out)?;
     for (i, planned) in progress.plan.clone().into_iter().enumerate() {
         let folder = args.out.join(&planned.stage);
         if let Some(done) = progress.done.get(i) {
             if left_by(&folder)? != done.policy {
                 let message = format!("the policy in {} is not the one that stage left", folder.display());
-                return Err(Fail::trouble(message, "put it back, or begin in another folder"));
+                return Err(Fail::trouble(
+                    message,
+                    "its stage's own command with --resume writes it again; or begin in another folder",
+                ));
             }
             eprintln!("{}: done before", planned.stage);
             continue;
         }
-        eprintln!("{} of {}: bedside train {}", i + 1, progress.plan.len(), planned.words.join(" "));
+        eprintln!("{} of {}: {}", i + 1, progress.plan.len(), planned.line());
         let stage = parse(&planned, folder.join("run.json").exists())?;
-        super::run(super::Args { stage }).map_err(|e| within_stage(&planned.stage, e))?;
+        super::run(super::Args { stage }).map_err(|e| {
+            if i == 0 && !folder.join("run.json").exists() {
+                Progress::forget(&args.out);
+            }
+            within_stage(&planned.stage, e)
+        })?;
         progress.done.push(Done { stage: planned.stage.clone(), policy: left_by(&folder)? });
         progress.save(&args.out)?;
     }

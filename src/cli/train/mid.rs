@@ -1,15 +1,15 @@
 //! `bedside train mid`: reading, before consulting is taught.
 
 use super::RunArgs;
-use super::tasks::data_folder;
+use super::tasks::{data_folder, found};
 use crate::cli::fail::Fail;
 use crate::cli::source::{MOST, within};
 use bedside::env::Digest;
 use bedside::records::kb::KnowledgeBase;
 use bedside::train::policy_folder::PolicyFolder;
 use bedside::train::stage::fresh::{self, Size};
-use bedside::train::stage::{MidConfig, MidTraining, Parent, Readings, RunFolder, RunRecord, device};
-use bedside::train::texts::{Corpus, Document, Notes, TextError, corpora, files, knowledge, lessons, split};
+use bedside::train::stage::{MidConfig, MidTraining, Parent, Readings, RunRecord, device};
+use bedside::train::texts::{Corpus, Document, Notes, TextError, corpora, files, knowledge, lessons, notes, split};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -85,7 +85,7 @@ pub struct TextArgs {
     /// The same as general text
     #[arg(long, value_delimiter = ',', value_name = "NAMES")]
     general_corpus: Vec<Corpus>,
-    /// Folder that holds the corpora; BEDSIDE_DATA by default
+    /// Folder that holds the corpora; BEDSIDE_DATA by default. Where none is named, all that are found in it are read
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Field of JSON rows that holds the text
@@ -104,7 +104,21 @@ struct Texts {
 }
 
 impl TextArgs {
-    fn load(&self) -> Result<Texts, Fail> {
+    /// Corpora as text and as general text: those that are named, or all that the folder holds.
+    fn corpora(&self) -> Result<(Vec<Corpus>, Vec<Corpus>), Fail> {
+        let (text, general) = (&self.corpus, &self.general_corpus);
+        match &self.data {
+            Some(data) if text.is_empty() && general.is_empty() => {
+                let all = found(data, &Corpus::ALL, "--corpus or --general-corpus")?;
+                // Sums in words are what the paper keeps, not what it teaches.
+                Ok(all.into_iter().partition(|c| *c != Corpus::Gsm8k))
+            }
+            _ => Ok((text.clone(), general.clone())),
+        }
+    }
+
+    fn load(&self, learnt: Notes) -> Result<Texts, Fail> {
+        let (corpus, general_corpus) = self.corpora()?;
         let failed = |e: TextError| Fail::Trouble(e.to_string());
         let of = |paths: &[PathBuf], corpora_: &[Corpus]| -> Result<Vec<Document>, Fail> {
             let mut out = Vec::new();
@@ -118,10 +132,20 @@ impl TextArgs {
             Ok(out)
         };
         let mut out = Texts {
-            text: of(&self.text, &self.corpus)?,
+            text: of(&self.text, &corpus)?,
             notes: of(&self.notes, &[])?,
-            general: of(&self.general, &self.general_corpus)?,
+            general: of(&self.general, &general_corpus)?,
         };
+        let tagged = |d: &Document| d.text.contains(notes::OPEN);
+        if learnt == Notes::Only && !out.notes.is_empty() && !out.notes.iter().any(tagged) {
+            let message = format!("no text of --notes holds {}, and only what stands after it is learnt", notes::OPEN);
+            let hint = format!(
+                "put the reasoning between {} and {}; texts without any are for --text",
+                notes::OPEN,
+                notes::CLOSE
+            );
+            return Err(Fail::trouble(message, hint));
+        }
         if out.text.is_empty() && out.notes.is_empty() {
             let kb = KnowledgeBase::builtin();
             (out.text, out.notes) = (knowledge::pages(kb), knowledge::passages(kb));
@@ -178,25 +202,40 @@ fn lessons_of(texts: Texts, policy: &PolicyFolder, config: &MidConfig, held: u32
     Ok(out)
 }
 
+impl Args {
+    pub(super) fn check(&self) -> Result<(), Fail> {
+        device(&self.run.device)?;
+        self.shares()?;
+        self.texts.load(self.learnt()).map(drop)
+    }
+
+    fn shares(&self) -> Result<[f64; 3], Fail> {
+        let wrong = |_| Fail::usage(format!("--mix has {} shares", self.mix.len()), "three: text, notes, general text");
+        <[f64; 3]>::try_from(self.mix.as_slice()).map_err(wrong)
+    }
+
+    fn learnt(&self) -> Notes {
+        match self.learn.as_str() {
+            "except" => Notes::Except,
+            "all" => Notes::All,
+            _ => Notes::Only,
+        }
+    }
+}
+
 pub fn run(args: Args) -> Result<ExitCode, Fail> {
     let common = &args.run;
     let device = device(&common.device)?;
-    let [text, notes, general] = args.mix[..] else {
-        return Err(Fail::usage(format!("--mix has {} shares", args.mix.len()), "three: text, notes, general text"));
-    };
+    let mix = args.shares()?;
     let config = MidConfig {
         seed: common.seed,
         epochs: args.epochs,
         batch: args.batch,
         window: args.window,
-        mix: [text, notes, general],
+        mix,
         notes_weight: args.notes_weight,
         kl_weight: args.kl_weight,
-        notes: match args.learn.as_str() {
-            "except" => Notes::Except,
-            "all" => Notes::All,
-            _ => Notes::Only,
-        },
+        notes: args.learnt(),
         lr: args.lr,
         warmup: args.warmup,
         lora: common.lora(),
@@ -205,7 +244,7 @@ pub fn run(args: Args) -> Result<ExitCode, Fail> {
         held_every: common.held_every,
         ..MidConfig::default()
     };
-    let texts = args.texts.load()?;
+    let texts = args.texts.load(config.notes)?;
     let parent = match &args.policy {
         Some(path) => Some((path, PolicyFolder::find(path)?)),
         None => None,
@@ -219,6 +258,7 @@ pub fn run(args: Args) -> Result<ExitCode, Fail> {
     let digest = Digest::of("texts", &all);
     let data = TextData { text, notes, general, held_percent: args.texts.held_percent, digest };
     let record = RunRecord::new("mid", common.seed, &Recorded { mid: &config, new: args.new, data }, named);
+    common.check(&record)?;
     let policy = match (parent, args.new) {
         (Some((_, policy)), _) => policy,
         (None, Some(size)) => fresh::policy(size, texts.all(), common.seed)?,
@@ -228,7 +268,7 @@ pub fn run(args: Args) -> Result<ExitCode, Fail> {
     let windows = [learnt.text.len(), learnt.notes.len(), learnt.general.len()];
     // What cannot begin leaves no folder.
     let mut stage = MidTraining::new(config, policy, learnt, held, &device)?;
-    let run = RunFolder::open(&common.out, record, common.resume, common.keep_checkpoints)?;
+    let run = common.open(record)?;
     eprintln!("windows of text, notes and general text: {windows:?}, {:?} of them a step", stage.each());
     let shown =
         ["loss", "loss/text", "loss/notes", "loss/kl", "held/text_perplexity", "held/general_perplexity", "held/kl"];

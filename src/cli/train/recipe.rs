@@ -17,7 +17,7 @@ pub struct Recipe {
     /// Rounds
     #[arg(long, default_value_t = 60, value_parser = within::<u64>(1, MOST))]
     steps: u64,
-    /// Members of a group; the preset's by default
+    /// Members of a group; the preset's by default: 8, dapo's 16
     #[arg(long, value_parser = within::<usize>(2, 4_096))]
     group_size: Option<usize>,
     /// Groups of a round

@@ -6,6 +6,7 @@ use super::guard::GuardArgs;
 use super::recipe::Recipe;
 use crate::cli::fail::Fail;
 use bedside::train::grpo::TurnCredit;
+use bedside::train::policy_folder::PolicyFolder;
 use bedside::train::stage::starts::{Logged, StartFrom};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -28,19 +29,20 @@ pub struct Args {
     guard: GuardArgs,
 }
 
+impl Args {
+    fn reinforced(&self) -> Reinforced<'_> {
+        let Args { common, policy, recipe, guard } = self;
+        let start = StartFrom::Fragment { turns: 1, logged: Logged::Teacher };
+        let turn_credit = TurnCredit::default();
+        let stage = "rubrics";
+        Reinforced { stage, common, policy, recipe, guard, start, turn_credit, tokens: None, overlap: false }
+    }
+
+    pub(super) fn check(&self, policy: &PolicyFolder) -> Result<(), Fail> {
+        self.reinforced().check(policy)
+    }
+}
+
 pub fn run(args: Args) -> Result<ExitCode, Fail> {
-    let start = StartFrom::Fragment { turns: 1, logged: Logged::Teacher };
-    let Args { common, policy, recipe, guard } = &args;
-    let turn_credit = TurnCredit::default();
-    reinforce(Reinforced {
-        stage: "rubrics",
-        common,
-        policy,
-        recipe,
-        guard,
-        start,
-        turn_credit,
-        tokens: None,
-        overlap: false,
-    })
+    reinforce(args.reinforced())
 }

@@ -3,12 +3,12 @@
 use super::RunArgs;
 use super::guard::{GuardArgs, GuardData, guarded};
 use super::recipe::Recipe;
-use super::tasks::{GENERATED, HELD_PERCENT, Loaded, Named, TaskData, evenly};
+use super::tasks::{GENERATED, HELD_PERCENT, Loaded, Named, TaskData, evenly, found};
 use crate::cli::fail::Fail;
 use crate::cli::source::{MOST, within};
 use bedside::train::policy_folder::PolicyFolder;
 use bedside::train::rules::Set;
-use bedside::train::stage::{Parent, RuleConfig, RuleTasks, RunFolder, RunRecord, device};
+use bedside::train::stage::{Parent, RuleConfig, RuleTasks, RunRecord, device};
 use bedside::train::texts::corpora;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ use std::process::ExitCode;
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  bedside train rules --policy runs/sft/policy --out runs/rules --task instructions\n  \
+    after_help = "Examples:\n  bedside train rules --policy smollm2-135m-instruct --lora 16 --out runs/rules\n  \
                   bedside train rules --policy smollm2-135m-instruct --lora 16 --task gsm8k,medmcqa --data DIR --reply 200 --out runs/rules\n\n\
                         A task is one question; a group is that question answered several times. An answer counts where a line is\n\
                         marked `Answer: ` and holds it alone: it earns 1 or 0 by its rule. What has no such line earns 0 and is counted\n\
@@ -31,8 +31,8 @@ pub struct Args {
     /// The policy to begin with: a folder, `embedded`, or a name of `bedside models list`
     #[arg(long, value_name = "DIR|NAME")]
     policy: PathBuf,
-    /// Comma-separated: medmcqa, pubmedqa, gsm8k, medcalc, instructions
-    #[arg(long, value_delimiter = ',', default_value = "instructions", value_name = "SETS")]
+    /// Comma-separated: medmcqa, pubmedqa, gsm8k, medcalc, instructions. By default all sets found in --data, without it instructions
+    #[arg(long, value_delimiter = ',', value_name = "SETS")]
     task: Vec<Set>,
     /// Folder that holds the published sets; BEDSIDE_DATA by default
     #[arg(long, value_name = "DIR")]
@@ -66,38 +66,59 @@ struct Recorded<'a> {
     guard: Option<GuardData>,
 }
 
+impl Args {
+    fn config(&self, policy: &PolicyFolder) -> Result<RuleConfig, Fail> {
+        let common = &self.run;
+        let mut grpo = self.recipe.grpo(common, self.reply.unwrap_or(policy.config.max_new_tokens))?;
+        // Short is not better where a rule says what is right; and rounds are not watched for when to go back.
+        (grpo.length_bonus, grpo.restart) = (None, None);
+        Ok(RuleConfig {
+            lora: common.lora(),
+            dtype: common.dtype,
+            batch_tokens: common.batch_tokens,
+            rows: self.recipe.rows,
+            shuffle_rewards: self.recipe.shuffle_rewards,
+            held_every: common.held_every,
+            ..RuleConfig::new(self.recipe.changed(&grpo)?)
+        })
+    }
+
+    fn tasks(&self) -> Result<Loaded, Fail> {
+        let sets = match &self.data {
+            _ if !self.task.is_empty() => self.task.clone(),
+            Some(data) => found(data, &PUBLISHED, "--task")?,
+            None => vec![Set::Instructions],
+        };
+        let (limit, generated, held_percent) = (self.limit, self.generated, self.held_percent);
+        Named { sets: &sets, data: self.data.as_deref(), limit, generated, held_percent }.load()
+    }
+
+    pub(super) fn check(&self, policy: &PolicyFolder) -> Result<(), Fail> {
+        let Loaded { learnt, held, .. } = self.tasks()?;
+        self.guard.load(&self.run, policy, self.held_percent)?;
+        RuleTasks::new(self.config(policy)?, policy.clone(), learnt, held, &device(&self.run.device)?)?;
+        Ok(())
+    }
+}
+
+/// Sets that are read from a folder.
+const PUBLISHED: [Set; 4] = [Set::Medmcqa, Set::Pubmedqa, Set::Gsm8k, Set::Medcalc];
+
 pub fn run(args: Args) -> Result<ExitCode, Fail> {
     let common = &args.run;
     let device = device(&common.device)?;
     let policy = PolicyFolder::find(&args.policy)?;
-    let mut grpo = args.recipe.grpo(common, args.reply.unwrap_or(policy.config.max_new_tokens))?;
-    // Short is not better where a rule says what is right; and rounds are not watched for when to go back.
-    (grpo.length_bonus, grpo.restart) = (None, None);
-    let config = RuleConfig {
-        lora: common.lora(),
-        dtype: common.dtype,
-        batch_tokens: common.batch_tokens,
-        rows: args.recipe.rows,
-        shuffle_rewards: args.recipe.shuffle_rewards,
-        held_every: common.held_every,
-        ..RuleConfig::new(args.recipe.changed(&grpo)?)
-    };
-    let named = Named {
-        sets: &args.task,
-        data: args.data.as_deref(),
-        limit: args.limit,
-        generated: args.generated,
-        held_percent: args.held_percent,
-    };
-    let Loaded { learnt, held, data } = named.load()?;
+    let config = args.config(&policy)?;
+    let Loaded { learnt, held, data } = args.tasks()?;
     let held = evenly(held, args.held_tasks);
     let parent = Parent { path: args.policy.clone(), digest: policy.digest()? };
     let (guard, watched) = args.guard.load(common, &policy, args.held_percent)?.unzip();
     let recorded = Recorded { rules: &config, held_tasks: args.held_tasks, data, guard: watched };
     let record = RunRecord::new("rules", common.seed, &recorded, Some(parent));
+    common.check(&record)?;
     // What cannot begin leaves no folder.
     let stage = RuleTasks::new(config, policy, learnt, held, &device)?;
-    let run = RunFolder::open(&common.out, record, common.resume, common.keep_checkpoints)?;
+    let run = common.open(record)?;
     let ((tasks, held), (long, long_held)) = (stage.tasks(), stage.left_out);
     eprintln!("{tasks} tasks to learn from, {held} held out; left out as too long: {long} and {long_held}");
     let mut stage = guarded(Box::new(stage), guard);

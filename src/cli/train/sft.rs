@@ -7,7 +7,7 @@ use bedside::lm::LmPolicyConfig;
 use bedside::train::lesson::Lesson;
 use bedside::train::policy_folder::PolicyFolder;
 use bedside::train::stage::fresh::{self, Size};
-use bedside::train::stage::{Imitation, Parent, RunFolder, RunRecord, SftConfig, device, imitation};
+use bedside::train::stage::{Imitation, Parent, RunRecord, SftConfig, device, imitation};
 use bedside::train::teaching::text;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -70,6 +70,13 @@ fn styled(mut policy: PolicyFolder, style: Option<&str>) -> PolicyFolder {
 /// Texts that a vocabulary is learnt from: enough of them.
 const TEXTS: usize = 600;
 
+impl Args {
+    pub(super) fn check(&self) -> Result<(), Fail> {
+        device(&self.common.run.device)?;
+        self.common.world().map(drop)
+    }
+}
+
 pub fn run(args: Args) -> Result<ExitCode, Fail> {
     let common = &args.common;
     let device = device(&common.run.device)?;
@@ -97,7 +104,7 @@ pub fn run(args: Args) -> Result<ExitCode, Fail> {
     let recorded = Recorded { sft: &config, new: args.new, data: common.data(&world) };
     let record = RunRecord::new("sft", common.run.seed, &recorded, named);
     // Before the long work, so that a folder that is refused costs nothing.
-    let run = RunFolder::open(&common.run.out, record, common.run.resume, common.run.keep_checkpoints)?;
+    common.run.check(&record)?;
     let shown = common.taught(&world.cases, &world.env, 0)?;
     let held = if world.held.is_empty() { Vec::new() } else { common.taught(&world.held, &world.env, 1)? };
     let policy = match (parent, args.new) {
@@ -121,6 +128,8 @@ pub fn run(args: Args) -> Result<ExitCode, Fail> {
         lessons.iter().map(Lesson::len).sum::<usize>(),
         lessons.iter().map(longest).max().unwrap_or(0)
     );
+    // What cannot begin leaves no folder.
     let mut stage = Imitation::new(config, policy, lessons, held, &device)?;
+    let run = common.run.open(record)?;
     common.run.drive(&mut stage, run, &["loss", "held/loss", "grad_norm", "learning_rate"])
 }

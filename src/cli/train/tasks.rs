@@ -93,6 +93,25 @@ pub fn data_folder(named: Option<&Path>, what: impl std::fmt::Display) -> Result
     })
 }
 
+/// Which of the published sets or corpora a folder holds, by the names of its folders. `option` names some of them instead.
+pub fn found<T: Copy + std::fmt::Display>(data: &Path, all: &[T], option: &str) -> Result<Vec<T>, Fail> {
+    if !data.is_dir() {
+        let message = format!("--data {} is no folder", data.display());
+        return Err(Fail::trouble(message, "it names the folder that holds the sets' folders, such as DIR/gsm8k"));
+    }
+    let there: Vec<T> = all.iter().copied().filter(|set| data.join(set.to_string()).is_dir()).collect();
+    let named = |sets: &[T]| sets.iter().map(T::to_string).collect::<Vec<_>>().join(", ");
+    if there.is_empty() {
+        let message = format!("--data {} holds no folder of a set that is known: {}", data.display(), named(all));
+        return Err(Fail::trouble(
+            message,
+            format!("name the folder above theirs, or what is to be read with {option}"),
+        ));
+    }
+    eprintln!("of {}: {}", data.display(), named(&there));
+    Ok(there)
+}
+
 /// At most `n` tasks, as many of each set as can be.
 pub fn evenly(tasks: Vec<Task>, n: usize) -> Vec<Task> {
     let mut placed: Vec<(usize, Task)> = Vec::with_capacity(tasks.len());

@@ -219,15 +219,17 @@ impl GrpoConfig {
             self.mini_batches <= self.groups_per_step,
             format!("mini_batches is {}, of {} groups", self.mini_batches, self.groups_per_step),
         );
+        /// What has to be above 0 is no smaller than this.
+        const LEAST: f64 = 1e-9;
         let ranges: [(&str, f64, f64, f64); 13] = [
             ("temperature", self.temperature, 0.0, 10.0),
             ("top_p", self.top_p, 0.0, 1.0),
             ("epsilon_low", self.epsilon_low, 0.0, 1.0),
             ("epsilon_high", self.epsilon_high, 0.0, f64::MAX),
             ("cispo_cap", self.cispo_cap, 0.0, f64::MAX),
-            ("sapo_tau_pos", self.sapo_tau_pos, f64::MIN_POSITIVE, f64::MAX),
-            ("sapo_tau_neg", self.sapo_tau_neg, f64::MIN_POSITIVE, f64::MAX),
-            ("log_ratio_limit", self.log_ratio_limit, f64::MIN_POSITIVE, 80.0),
+            ("sapo_tau_pos", self.sapo_tau_pos, LEAST, f64::MAX),
+            ("sapo_tau_neg", self.sapo_tau_neg, LEAST, f64::MAX),
+            ("log_ratio_limit", self.log_ratio_limit, LEAST, 80.0),
             ("beta", self.beta, 0.0, f64::MAX),
             ("importance.min", self.importance.min, 0.0, f64::MAX),
             ("importance.max", self.importance.max, self.importance.min, f64::MAX),
@@ -235,7 +237,11 @@ impl GrpoConfig {
             ("turn_credit.discount", self.turn_credit.discount, 0.0, 1.0),
         ];
         for (name, value, lo, hi) in ranges {
-            need((lo..=hi).contains(&value), format!("{name} is {value}; {lo} to {hi}"));
+            let range = match hi < f64::MAX {
+                true => format!("{lo} to {hi}"),
+                false => format!("at least {lo}, and finite"),
+            };
+            need((lo..=hi).contains(&value), format!("{name} is {value}; {range}"));
         }
         need(
             self.temperature > 0.0,
@@ -259,7 +265,10 @@ impl GrpoConfig {
         if let Some(b) = self.length_bonus {
             need((0.0..=1.0).contains(&b.quantile), format!("length_bonus.quantile is {}; 0 to 1", b.quantile));
             need(b.kappa >= 0.0, format!("length_bonus.kappa is {}; at least 0, it is never a penalty", b.kappa));
-            need(b.threshold.is_finite(), format!("length_bonus.threshold is {}; finite", b.threshold));
+            need(
+                (0.0..=1.0).contains(&b.threshold),
+                format!("length_bonus.threshold is {}; 0 to 1, it is a reward", b.threshold),
+            );
         }
         if let Some(o) = self.overlong {
             let most = self.max_completion;

@@ -193,6 +193,22 @@ mod tests {
     }
 
     #[test]
+    fn a_range_is_told_in_numbers_a_person_reads() {
+        let error = |c: GrpoConfig| c.validate().expect_err("out of range").0.join("\n");
+        assert_eq!(
+            error(GrpoConfig { epsilon_high: -5.0, ..GrpoConfig::m2() }),
+            "epsilon_high is -5; at least 0, and finite"
+        );
+        assert_eq!(
+            error(GrpoConfig { log_ratio_limit: 0.0, ..GrpoConfig::m2() }),
+            "log_ratio_limit is 0; 0.000000001 to 80"
+        );
+        let mut c = GrpoConfig::m2();
+        c.length_bonus = c.length_bonus.map(|b| LengthBonus { threshold: 9.0, ..b });
+        assert!(error(c).starts_with("length_bonus.threshold is 9; 0 to 1"));
+    }
+
+    #[test]
     fn a_misspelt_field_is_refused_and_a_missing_one_is_m2s() {
         assert!(serde_json::from_str::<GrpoConfig>(r#"{"epsilon_hi": 0.3}"#).is_err());
         let c: GrpoConfig = serde_json::from_str(r#"{"epsilon_high": 0.3}"#).expect("one field");

@@ -20,6 +20,9 @@ pub struct Size {
     pub vocab: usize,
 }
 
+/// Tokens of a vocabulary that has learnt nothing.
+const LEAST: usize = 259;
+
 impl FromStr for Size {
     type Err = String;
 
@@ -30,7 +33,10 @@ impl FromStr for Size {
             Some(&[width, layers, vocab])
                 if width % 8 == 0 && (8..=8192).contains(&width) && (1..=128).contains(&layers) =>
             {
-                Ok(Size { width, layers, vocab })
+                match vocab < LEAST {
+                    true => Err(format!("a vocabulary of {vocab}: at least {LEAST}, the bytes and three marks")),
+                    false => Ok(Size { width, layers, vocab }),
+                }
             }
             _ => Err("write width,layers,vocab such as 128,4,2048; the width is a multiple of 8".to_owned()),
         }
@@ -51,4 +57,16 @@ pub fn policy<'a>(size: Size, texts: impl IntoIterator<Item = &'a str>, seed: u6
     let weights = Weights::random(LmConfig::from_json(&json.to_string())?, seed)?;
     let (tokenizer, chat) = (Arc::new(tokenizer), Arc::new(ChatTemplate::chatml()));
     Ok(PolicyFolder { weights, tokenizer, chat, config: LmPolicyConfig::stream() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_vocabulary_too_small_for_the_bytes_is_refused_where_it_is_written() {
+        assert!("16,1,258".parse::<Size>().expect_err("too small").contains("at least 259"));
+        let size: Size = "16,1,259".parse().expect("the least");
+        assert_eq!(policy(size, ["a text"], 0).expect("a policy").tokenizer.vocab_size(), LEAST);
+    }
 }

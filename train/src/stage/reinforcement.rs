@@ -69,6 +69,21 @@ impl RlConfig {
             overlap: false,
         }
     }
+
+    /// Whether a run of it can begin, as far as that can be told without cases and policy.
+    pub fn validate(&self) -> Result<(), StageError> {
+        let grpo = &self.grpo;
+        grpo.validate()?;
+        if grpo.beta != 0.0 && self.lora.is_none() {
+            let message = "a KL term needs the policy as it was, and training every parameter does not keep it";
+            return Err(StageError::new(message, "train low-rank corrections, or set beta=0"));
+        }
+        if self.overlap && grpo.importance.mode.is_none() {
+            let message = "with overlap the sampler is a step behind the trainer, and nothing corrects it";
+            return Err(StageError::new(message, "set importance.mode=token_truncate, or do without overlap"));
+        }
+        Ok(())
+    }
 }
 
 /// What is played.
@@ -121,16 +136,8 @@ impl Reinforcement {
         taught: Vec<(usize, EpisodeLog)>,
         device: &Device,
     ) -> Result<Reinforcement, StageError> {
+        config.validate()?;
         let grpo = &config.grpo;
-        grpo.validate()?;
-        if grpo.beta != 0.0 && config.lora.is_none() {
-            let message = "a KL term needs the policy as it was, and training every parameter does not keep it";
-            return Err(StageError::new(message, "train low-rank corrections, or set beta=0"));
-        }
-        if config.overlap && grpo.importance.mode.is_none() {
-            let message = "with overlap the sampler is a step behind the trainer, and nothing corrects it";
-            return Err(StageError::new(message, "set importance.mode=token_truncate, or do without overlap"));
-        }
         if world.cases.is_empty() {
             return Err(StageError::new("there are no cases", "give at least one"));
         }
