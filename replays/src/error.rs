@@ -20,7 +20,11 @@ pub enum StoreError {
     Full { path: String, why: String },
     #[error("there is no log in {path}\nhint: check the path; a log folder holds `db` and `heads.log`")]
     NoLog { path: String },
-    #[error("the log in {path} is damaged: {why}\nhint: run verify to see which episodes are whole")]
+    #[error("{path} cannot be read: {why}\nhint: it is another's; ask for permission to read it, or for a copy")]
+    Unreadable { path: String, why: String },
+    #[error(
+        "the log in {path} is damaged: {why}\nhint: `bedside verify` names what is not whole, and `bedside verify LOG --repair NEW` copies what is whole into a new log; this one takes no more"
+    )]
     Damaged { path: String, why: String },
     #[error("{path}: {why}\nhint: check that the path is a folder on a local disk")]
     Io { path: String, why: String },
@@ -53,6 +57,18 @@ impl StoreError {
     }
 }
 
+impl StoreError {
+    /// An error of reading something that need not be written.
+    pub(crate) fn reading(path: &Path, e: &io::Error) -> StoreError {
+        match e.kind() {
+            io::ErrorKind::PermissionDenied => {
+                StoreError::Unreadable { path: path.display().to_string(), why: e.to_string() }
+            }
+            _ => StoreError::io(path, e),
+        }
+    }
+}
+
 /// Reading a log: the medium, the bytes, or what they say.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum LogError {
@@ -72,6 +88,8 @@ pub enum LogError {
     Restore { episode: EpisodeId, source: RestoreError },
     #[error("{0}")]
     Foreign(String),
+    #[error("{0} holds consultations already\nhint: copy what is whole into a folder where no log is yet")]
+    NotEmpty(String),
     #[error("export: {0}\nhint: check the path and the free space there")]
     Export(String),
 }

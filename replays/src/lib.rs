@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod codec;
+mod copied;
 pub mod diff;
 pub mod error;
 pub mod export;
@@ -16,14 +17,17 @@ pub mod heads;
 mod lock;
 pub mod log;
 pub mod mem;
+pub mod missing;
 pub mod parallel;
 pub mod recording;
 mod recovery;
 pub mod replay;
 pub mod rescore;
+pub mod salvage;
 pub mod sled_store;
 pub mod store;
 pub mod transcript;
+mod trees;
 pub mod upcast;
 pub mod verify;
 pub mod writer;
@@ -33,9 +37,11 @@ pub use error::{LogError, StoreError};
 pub use fork::{open_fork, prove_forks};
 pub use log::{Log, Logged};
 pub use mem::MemStore;
+pub use missing::Missing;
 pub use recording::{Head, Recording, Seal, StoredCard, StoredTrace};
 pub use replay::{Divergence, Mode, Outcome, ReplayConfig, Replayed, replay, replay_all};
 pub use rescore::{Rescored, rescore};
+pub use salvage::{Salvaged, salvage};
 pub use sled_store::SledStore;
 pub use store::{EventStore, StoreStats};
 pub use transcript::render;

@@ -21,12 +21,33 @@ pub fn retry<T>(mut f: impl FnMut() -> Result<T, StoreError>) -> Result<T, Store
     }
 }
 
+/// A share of the lock, for one who may only read; none where there is no lock file.
+pub struct SharedLock {
+    _file: Option<File>,
+}
+
 /// Held while it lives.
 pub struct LogLock {
     _file: File,
 }
 
 impl LogLock {
+    /// Keeps writers out while it lives.
+    pub fn share(folder: &Path) -> Result<SharedLock, StoreError> {
+        let path = folder.join("LOCK");
+        let file = match File::open(&path) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(SharedLock { _file: None }),
+            other => other.map_err(|e| StoreError::reading(&path, &e))?,
+        };
+        match file.try_lock_shared() {
+            Ok(()) => Ok(SharedLock { _file: Some(file) }),
+            Err(TryLockError::WouldBlock) => {
+                Err(StoreError::Locked { path: folder.display().to_string(), holder: String::new() })
+            }
+            Err(TryLockError::Error(e)) => Err(StoreError::io(&path, &e)),
+        }
+    }
+
     pub fn take(folder: &Path) -> Result<LogLock, StoreError> {
         let path = folder.join("LOCK");
         let fail = |e: std::io::Error| StoreError::io(&path, &e);

@@ -4,6 +4,7 @@ use crate::codec::{self, Kind};
 use crate::error::{LogError, StoreError};
 use crate::heads::Tip;
 use crate::mem::MemStore;
+use crate::missing::Missing;
 use crate::recording::{Head, Prepared, StoredCard, StoredTrace, encode_card};
 use crate::sled_store::SledStore;
 use crate::store::{Durable, EventStore, Shelf, StoreStats, split_key};
@@ -20,6 +21,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 pub struct Log {
     store: Arc<RwLock<Box<dyn EventStore>>>,
     repairs: Arc<Vec<String>>,
+    missing: Arc<Missing>,
+    /// Why it takes no more, where it does not.
+    sealed: Option<StoreError>,
 }
 
 /// One episode as it was logged.
@@ -32,12 +36,14 @@ pub struct Logged {
 }
 
 impl Log {
-    /// Opens the log in a folder, making it where there is none.
+    /// Opens the log in a folder for writing, making it where there is none. One that is damaged, or lacks what it acknowledged,
+    /// takes no more and is refused.
     pub fn open(folder: impl AsRef<Path>) -> Result<Log, StoreError> {
-        Ok(Log::of_sled(SledStore::open(folder.as_ref())?))
+        Log::of_sled(SledStore::open(folder.as_ref())?).writable()
     }
 
-    /// Opens a log that must be there.
+    /// Opens a log that must be there, to read what is left of it; [`Log::missing`] says what is not, [`Log::writable`] whether
+    /// it takes more. One that may be read and not written is read through a copy.
     pub fn open_existing(folder: impl AsRef<Path>) -> Result<Log, StoreError> {
         Ok(Log::of_sled(SledStore::open_existing(folder.as_ref())?))
     }
@@ -49,12 +55,29 @@ impl Log {
 
     /// A log over any store.
     pub fn over(store: impl EventStore + 'static) -> Log {
-        Log { store: Arc::new(RwLock::new(Box::new(store))), repairs: Arc::default() }
+        let store = Arc::new(RwLock::new(Box::new(store) as Box<dyn EventStore>));
+        Log { store, repairs: Arc::default(), missing: Arc::default(), sealed: None }
     }
 
     fn of_sled(store: SledStore) -> Log {
-        let repairs = Arc::new(store.repairs().to_vec());
-        Log { repairs, ..Log::over(store) }
+        let (repairs, missing) = (Arc::new(store.repairs().to_vec()), Arc::new(store.missing().clone()));
+        let sealed = store.failed().cloned();
+        Log { repairs, missing, sealed, ..Log::over(store) }
+    }
+
+    /// Opens a copy of a log that is another's, to read it; the log itself is not touched.
+    pub fn open_copy(folder: impl AsRef<Path>) -> Result<Log, StoreError> {
+        Ok(Log::of_sled(SledStore::open_copy(folder.as_ref())?))
+    }
+
+    /// What the log acknowledged and does not have, as it was when it was opened.
+    pub fn missing(&self) -> &Missing {
+        &self.missing
+    }
+
+    /// The log, if it took more when it was opened.
+    pub fn writable(self) -> Result<Log, StoreError> {
+        self.sealed.clone().map_or(Ok(self), Err)
     }
 
     /// What opening had to put right after a crash, in words.
@@ -72,7 +95,7 @@ impl Log {
         f(&**self.store.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn with_store_mut<T>(&self, f: impl FnOnce(&mut dyn EventStore) -> T) -> T {
+    pub(crate) fn with_store_mut<T>(&self, f: impl FnOnce(&mut dyn EventStore) -> T) -> T {
         f(&mut **self.store.write().unwrap_or_else(PoisonError::into_inner))
     }
 

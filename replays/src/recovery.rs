@@ -2,8 +2,8 @@
 
 use crate::error::StoreError;
 use crate::heads::{self, Entry, Heads, Listed, Tip};
-use crate::sled_store::{TIP, Trees, guard, sled_error};
 use crate::store::{HEAD, card_digest, chunk_key};
+use crate::trees::{TIP, Trees, guard, sled_error};
 use std::path::Path;
 
 /// The store's own note on heads.log: how long it was before a group, then the group's entries.

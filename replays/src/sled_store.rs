@@ -1,17 +1,19 @@
 //! The store on disk: sled for the values, `heads.log` beside it for what sled can lose without saying so.
 
+use crate::copied;
 use crate::error::StoreError;
 use crate::heads::{self, Heads, HeadsFile, Tip};
 use crate::lock::{LogLock, retry};
+use crate::missing::Missing;
 use crate::recovery::{remember, remembered, settle, sweep, unlisted};
 use crate::store::{Durable, EventStore, HEAD, Shelf, Staged, StoreStats, Visit, chunk_key, split_key};
+use crate::trees::{TIP, Trees, guard, open_trees, sled_error};
 use bedside_env::EpisodeId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
+use std::io::ErrorKind;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-
-pub(crate) const TIP: &[u8] = b"heads";
 
 /// A log folder: `db` and its companions (sled), `heads.log`, `LOCK`.
 pub struct SledStore {
@@ -28,26 +30,10 @@ pub struct SledStore {
     /// Set by a failed commit: what lies on the medium then is not known, so nothing more is acknowledged.
     failed: Option<StoreError>,
     repairs: Vec<String>,
+    missing: Missing,
     _lock: LogLock,
-}
-
-pub(crate) struct Trees {
-    pub db: sled::Db,
-    pub ev: sled::Tree,
-    pub traces: sled::Tree,
-    pub cards: sled::Tree,
-    pub records: sled::Tree,
-    pub meta: sled::Tree,
-}
-
-impl Trees {
-    fn shelf(&self, shelf: Shelf) -> &sled::Tree {
-        match shelf {
-            Shelf::Traces => &self.traces,
-            Shelf::Cards => &self.cards,
-            Shelf::Records => &self.records,
-        }
-    }
+    /// Where the log itself may only be read.
+    _copy: Option<tempfile::TempDir>,
 }
 
 impl SledStore {
@@ -78,7 +64,7 @@ impl SledStore {
         if let Ok(dir) = File::open(folder) {
             let _ = dir.sync_all();
         }
-        Ok(SledStore {
+        let mut store = SledStore {
             folder: folder.to_owned(),
             trees,
             heads,
@@ -88,16 +74,61 @@ impl SledStore {
             synced_blobs: BTreeSet::new(),
             failed: damage.map(|why| StoreError::Damaged { path: heads_path.display().to_string(), why }),
             repairs,
+            missing: Missing::default(),
             _lock: lock,
-        })
+            _copy: None,
+        };
+        // The store lost what it had acknowledged: whoever went on writing would bury it.
+        store.missing = Missing::of(&store);
+        if store.failed.is_none() && !store.missing.is_empty() {
+            let (path, why) = (folder.display().to_string(), store.missing.to_string());
+            store.failed = Some(StoreError::Damaged { path, why });
+        }
+        Ok(store)
     }
 
     /// Opens a log that must be there.
     pub fn open_existing(folder: &Path) -> Result<SledStore, StoreError> {
-        if !folder.join("db").is_file() && !folder.join("heads.log").is_file() {
+        let mut there = false;
+        for name in ["db", "heads.log"] {
+            let path = folder.join(name);
+            match std::fs::metadata(&path) {
+                Ok(m) => there |= m.is_file(),
+                Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
+                Err(e) => return Err(StoreError::reading(&path, &e)),
+            }
+        }
+        if !there {
             return Err(StoreError::NoLog { path: folder.display().to_string() });
         }
-        SledStore::open(folder)
+        match SledStore::open(folder) {
+            Err(StoreError::ReadOnly { .. }) => SledStore::open_copy(folder),
+            done => done,
+        }
+    }
+
+    /// Reads a log through a copy of it, and leaves it untouched; it takes no more. The way into another's log.
+    pub fn open_copy(folder: &Path) -> Result<SledStore, StoreError> {
+        let lock = LogLock::share(folder)?;
+        let copy = tempfile::Builder::new().prefix("bedside-log-").tempdir();
+        let copy = copy.map_err(|e| StoreError::io(&std::env::temp_dir(), &e))?;
+        copied::copy(folder, copy.path())?;
+        drop(lock);
+        let mut store = SledStore::open(copy.path())?;
+        let why = "it may be read only, and was read through a copy".to_owned();
+        store.failed.get_or_insert(StoreError::ReadOnly { path: folder.display().to_string(), why });
+        store._copy = Some(copy);
+        Ok(store)
+    }
+
+    /// What was acknowledged and is not there.
+    pub fn missing(&self) -> &Missing {
+        &self.missing
+    }
+
+    /// Why nothing more is taken, if so.
+    pub fn failed(&self) -> Option<&StoreError> {
+        self.failed.as_ref()
     }
 
     /// What opening had to put right after a crash.
@@ -225,45 +256,6 @@ fn unframe(mut value: &[u8]) -> Vec<&[u8]> {
         value = rest;
     }
     out
-}
-
-fn open_trees(folder: &Path) -> Result<Trees, StoreError> {
-    let fail = |e: sled::Error| sled_error(folder, e);
-    guard(folder, || {
-        // A crash must not cost more than half a second of what nobody acknowledged, hence the timer beside the barrier.
-        let db = sled::Config::new().path(folder).flush_every_ms(Some(500)).open().map_err(fail)?;
-        Ok(Trees {
-            ev: db.open_tree("ev").map_err(fail)?,
-            traces: db.open_tree("traces").map_err(fail)?,
-            cards: db.open_tree("cards").map_err(fail)?,
-            records: db.open_tree("records").map_err(fail)?,
-            meta: db.open_tree("meta").map_err(fail)?,
-            db,
-        })
-    })
-}
-
-/// sled asserts its way through damaged pages; a panic in there is damage, and is reported as such.
-pub(crate) fn guard<T>(folder: &Path, f: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).unwrap_or_else(|_| {
-        let why = "the store gave up on a damaged page".to_owned();
-        Err(StoreError::Damaged { path: folder.display().to_string(), why })
-    })
-}
-
-pub(crate) fn sled_error(folder: &Path, e: sled::Error) -> StoreError {
-    let path = folder.display().to_string();
-    match e {
-        sled::Error::Io(e) if e.to_string().contains("could not acquire lock") => {
-            StoreError::Locked { path, holder: String::new() }
-        }
-        sled::Error::Io(e) => StoreError::io(folder, &e),
-        sled::Error::Corruption { at, .. } => {
-            StoreError::Damaged { path, why: format!("a page does not match its checksum ({at:?})") }
-        }
-        sled::Error::Unsupported(why) | sled::Error::ReportableBug(why) => StoreError::Damaged { path, why },
-        sled::Error::CollectionNotFound(_) => StoreError::Damaged { path, why: "a tree is missing".to_owned() },
-    }
 }
 
 impl EventStore for SledStore {

@@ -181,13 +181,13 @@ pub fn verify_store(store: &dyn EventStore, threads: usize) -> VerifyReport {
 }
 
 #[derive(Default)]
-struct Checked {
+pub(crate) struct Checked {
     events: u64,
     traces: u64,
-    findings: Vec<Finding>,
+    pub findings: Vec<Finding>,
 }
 
-fn check_episode(store: &dyn EventStore, episode: EpisodeId, listed: Option<&Entry>, here: bool) -> Checked {
+pub(crate) fn check_episode(store: &dyn EventStore, episode: EpisodeId, listed: Option<&Entry>, here: bool) -> Checked {
     let mut out = Checked::default();
     let mut say =
         |event, fault, what: String| out.findings.push(Finding { episode: Some(episode), event, fault, what });

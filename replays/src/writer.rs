@@ -33,6 +33,8 @@ type Answer = Result<(), StoreError>;
 enum Message {
     Record(Box<Prepared>, Sender<Answer>),
     Flush(Sender<Answer>),
+    /// Commits, and asks for the first thing that was refused or failed.
+    Close(Sender<Answer>),
     Stop,
 }
 
@@ -85,7 +87,9 @@ pub struct LogWriter {
 impl LogWriter {
     pub fn spawn(log: Log, policy: WriterPolicy) -> LogWriter {
         let (tx, rx) = bounded(policy.queue.max(1));
-        let thread = std::thread::spawn(move || Worker { log, policy, waiting: Vec::new(), since: None }.run(&rx));
+        let thread = std::thread::spawn(move || {
+            Worker { log, policy, waiting: Vec::new(), since: None, refused: None }.run(&rx)
+        });
         LogWriter { handle: LogHandle(tx), thread: Some(thread) }
     }
 
@@ -101,11 +105,14 @@ impl LogWriter {
         self.handle.flush()
     }
 
-    /// Commits what was handed over, and says whether that worked.
+    /// Commits what was handed over. An error is the first that any consultation met, also where nobody waited for its
+    /// acknowledgement: `Ok` means that all of them are recorded.
     pub fn close(mut self) -> Result<(), StoreError> {
-        let flushed = self.flush();
+        let (tx, rx) = bounded(1);
+        let sent = self.handle.0.send(Message::Close(tx)).map_err(|_| StoreError::WriterStopped);
+        let closed = sent.and_then(|()| rx.recv().unwrap_or(Err(StoreError::WriterStopped)));
         self.stop();
-        flushed
+        closed
     }
 
     fn stop(&mut self) {
@@ -128,6 +135,8 @@ struct Worker {
     waiting: Vec<Sender<Answer>>,
     /// Since when the oldest of them waits.
     since: Option<Instant>,
+    /// The first error that anything met.
+    refused: Option<StoreError>,
 }
 
 impl Worker {
@@ -142,7 +151,10 @@ impl Worker {
                             self.waiting.push(ack);
                             self.since.get_or_insert_with(Instant::now);
                         }
-                        Err(e) => drop(ack.send(Err(e))),
+                        Err(e) => {
+                            self.refused.get_or_insert_with(|| e.clone());
+                            drop(ack.send(Err(e)));
+                        }
                     }
                     // A full group commits; under load it takes along what queued up behind it, which would wait anyway.
                     let full = self.waiting.len() >= self.policy.group;
@@ -151,6 +163,10 @@ impl Worker {
                     }
                 }
                 Ok(Message::Flush(ack)) => drop(ack.send(self.commit())),
+                Ok(Message::Close(ack)) => {
+                    let done = self.commit();
+                    drop(ack.send(self.refused.clone().map_or(done, Err)));
+                }
                 Err(RecvTimeoutError::Timeout) if self.since.is_some() => drop(self.commit()),
                 Err(RecvTimeoutError::Timeout) => {}
                 Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => {
@@ -165,6 +181,9 @@ impl Worker {
     fn commit(&mut self) -> Answer {
         self.since = None;
         let answer = self.log.commit().map(drop);
+        if let Err(e) = &answer {
+            self.refused.get_or_insert_with(|| e.clone());
+        }
         for ack in self.waiting.drain(..) {
             let _ = ack.send(answer.clone());
         }

@@ -4,7 +4,7 @@ use crate::fixtures::{folder, record_all, recordings, units};
 use bedside_env::Event;
 use bedside_replays::store::EventStore;
 use bedside_replays::verify::{Fault, verify_folder, verify_store};
-use bedside_replays::{Log, MemStore, Mode, Outcome, Recording, ReplayConfig, StoreError, replay_all, verify};
+use bedside_replays::{Log, MemStore, Mode, Outcome, Recording, ReplayConfig, StoreError, replay_all, salvage, verify};
 use std::path::Path;
 
 fn filled_mem(all: &[Recording]) -> MemStore {
@@ -139,7 +139,9 @@ fn heads_log_cut_at_any_entry_or_taken_away_is_noticed_and_the_log_takes_no_more
         file.set_len(16 + 124 * entries).expect("cut");
         let report = verify_folder(hurt.path(), 1).expect("opens");
         assert!(report.findings.iter().any(|f| f.what.contains("cut")), "{entries}: {:?}", report.findings);
-        let log = Log::open(hurt.path()).expect("can be read");
+        let refused = Log::open(hurt.path()).map(drop).expect_err("it is not written on").to_string();
+        assert!(refused.contains("heads.log") && refused.contains("--repair"), "{refused}");
+        let log = Log::open_existing(hurt.path()).expect("can be read");
         assert_eq!(log.read(all[0].episode()).expect("whole").log, all[0].log);
         let ack = log.writer(Default::default()).record(&recordings(3)[2]).expect("sent").wait();
         assert!(matches!(ack, Err(StoreError::Damaged { .. })), "{ack:?}");
@@ -222,4 +224,101 @@ fn a_changed_and_rehashed_value_is_caught_by_the_chain_of_heads_or_by_replay() {
         (d.name.as_str(), d.field.as_str(), d.logged.as_str()),
         ("patient_replied", "/patient_replied/text", "\"I lied.\"")
     );
+}
+
+/// A log of four consultations whose store is the one of two: what is left where the store loses its tail without a word.
+fn beheaded(all: &[Recording]) -> tempfile::TempDir {
+    let folder = disk_log(&all[..2]);
+    let before = copy(folder.path());
+    let log = Log::open(folder.path()).expect("a log");
+    record_all(&log, all);
+    drop(log);
+    std::fs::copy(folder.path().join("heads.log"), before.path().join("heads.log")).expect("copied");
+    before
+}
+
+#[test]
+fn a_log_that_lost_what_it_acknowledged_says_so_when_it_is_opened_and_takes_no_more() {
+    let all = recordings(4);
+    let hurt = beheaded(&all);
+    let mut lost: Vec<_> = all[2..].iter().map(Recording::episode).collect();
+    lost.sort();
+    let refused = Log::open(hurt.path()).map(drop).expect_err("refused").to_string();
+    for part in ["2 of 4 consultations", &lost[0].to_string(), &lost[1].to_string(), "hint: ", "--repair"] {
+        assert!(refused.contains(part), "`{part}` is not in: {refused}");
+    }
+    let log = Log::open_existing(hurt.path()).expect("what is left can be read");
+    assert_eq!((&log.missing().episodes, log.missing().listed), (&lost, 4));
+    assert_eq!(log.read(all[0].episode()).expect("whole").log, all[0].log);
+    let ack = log.writer(Default::default()).record(&all[2]).expect("sent").wait();
+    assert!(matches!(ack, Err(StoreError::Damaged { .. })), "{ack:?}");
+    assert!(log.writable().is_err());
+
+    let whole = disk_log(&all);
+    let log = Log::open(whole.path()).expect("a log");
+    assert!(log.missing().is_empty() && log.missing().listed == 4);
+}
+
+#[test]
+fn what_is_whole_is_copied_into_a_new_log_and_the_damaged_one_stays_as_it_is() {
+    let all = recordings(4);
+    // A store that lost two; and heads with one bad byte, behind which all is whole.
+    let flipped = disk_log(&all);
+    flip(&flipped.path().join("heads.log"), 16 + 124 + 30, 1);
+    for (hurt, kept) in [(beheaded(&all), 2), (flipped, 4)] {
+        let heads = std::fs::read(hurt.path().join("heads.log")).expect("read");
+        let into = folder();
+        let from = Log::open_existing(hurt.path()).expect("can be read");
+        let log = Log::open(into.path().join("new")).expect("a new log");
+        let done = salvage(&from, &log).expect("copied");
+        assert_eq!((done.episodes, done.left.len() as u64), (kept, 4 - kept), "{done:?}");
+        assert!(salvage(&from, &log).is_err(), "it holds something now");
+        drop((log, from));
+        assert_eq!(std::fs::read(hurt.path().join("heads.log")).expect("read"), heads);
+        let report = verify_folder(&into.path().join("new"), 1).expect("opens");
+        assert_eq!((report.findings, report.episodes), (Vec::new(), kept));
+        let log = Log::open(into.path().join("new")).expect("takes more");
+        for r in &all[..kept as usize] {
+            assert_eq!(log.read(r.episode()).expect("whole").log, r.log);
+            let head = log.head(r.episode()).expect("read").expect("a head");
+            assert_eq!(log.sealed_card(r.episode(), &head).expect("read").map(|c| c.card), r.card);
+        }
+        record_all(&log, &all);
+        assert_eq!(verify(&log, 1).episodes, 4);
+    }
+}
+
+#[test]
+fn a_log_that_may_only_be_read_is_read_through_a_copy_and_not_touched() {
+    let all = recordings(2);
+    let theirs = disk_log(&all);
+    let bytes = |name: &str| std::fs::read(theirs.path().join(name)).expect("read");
+    let before = (bytes("db"), bytes("heads.log"), bytes("LOCK"));
+    let log = Log::open_copy(theirs.path()).expect("a copy");
+    assert_eq!(verify(&log, 1).episodes, 2);
+    assert_eq!(log.read(all[1].episode()).expect("whole").log, all[1].log);
+    let e = log.clone().writable().map(drop).expect_err("not written").to_string();
+    assert!(e.contains(&theirs.path().display().to_string()) && e.contains("cannot be written"), "{e}");
+    drop(log);
+    assert_eq!((bytes("db"), bytes("heads.log"), bytes("LOCK")), before);
+    // A writer keeps readers out, who would see half of what it does.
+    let writer = Log::open(theirs.path()).expect("mine");
+    assert!(matches!(Log::open_copy(theirs.path()), Err(StoreError::Locked { .. })));
+    drop(writer);
+}
+
+#[test]
+fn closing_a_writer_tells_of_a_refusal_that_nobody_waited_for() {
+    let all = recordings(2);
+    let log = Log::in_memory();
+    record_all(&log, &all);
+    let mut other = all[0].clone();
+    other.policy = "someone else".to_owned();
+    let writer = log.writer(Default::default());
+    drop(writer.record(&other).expect("sent"));
+    drop(writer.record(&all[1]).expect("sent"));
+    assert_eq!(writer.close(), Err(StoreError::Sealed(other.episode())));
+    let writer = log.writer(Default::default());
+    drop(writer.record(&all[1]).expect("sent"));
+    assert_eq!(writer.close(), Ok(()));
 }

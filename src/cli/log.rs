@@ -16,11 +16,20 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  bedside verify runs/first")]
+#[command(after_help = "Examples:\n  bedside verify runs/first\n  \
+                        bedside verify runs/first --repair runs/whole\n\n\
+                        --repair copies what is whole into a log that is not there yet, and leaves the damaged one as it is; a run with\n\
+                        --log NEW then plays the rest again. The same with a file of stored calls (--call-store) in place of a log.")]
 pub struct VerifyArgs {
+    /// Folder of the log, or a file of stored calls
     log: PathBuf,
+    /// Copy what is whole into this new log (or file of calls)
+    #[arg(long, value_name = "NEW")]
+    repair: Option<PathBuf>,
+    /// Threads that read
     #[arg(long, default_value_t = 2, value_parser = within::<usize>(1, MOST_THREADS))]
     threads: usize,
+    /// JSON lines: a finding each, then the sums
     #[arg(long)]
     json: bool,
 }
@@ -30,7 +39,9 @@ pub struct VerifyArgs {
     after_help = "Example:\n  bedside fork runs/first --episode 0123... --turn 3 --policy information-gain --into runs/what-if"
 )]
 pub struct ForkArgs {
+    /// Folder of the log
     log: PathBuf,
+    /// Id of the parent, or the beginning of it
     #[arg(long)]
     episode: String,
     /// Doctor turns that are shared
@@ -45,6 +56,7 @@ pub struct ForkArgs {
     /// Keep the fork in this log; the parent's by default
     #[arg(long = "into")]
     into: Option<PathBuf>,
+    /// One JSON object in place of the story
     #[arg(long)]
     json: bool,
 }
@@ -52,12 +64,16 @@ pub struct ForkArgs {
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  bedside diff runs/first 0123... 4567...")]
 pub struct DiffArgs {
+    /// Folder of the log
     log: PathBuf,
+    /// Id of one consultation, or the beginning of it
     left: String,
+    /// Id of the other
     right: String,
     /// Columns a side
     #[arg(long, default_value_t = 58, value_parser = within::<usize>(16, 1_000))]
     width: usize,
+    /// One JSON object in place of the two columns
     #[arg(long)]
     json: bool,
 }
@@ -67,6 +83,7 @@ pub struct DiffArgs {
                         bedside export runs/first --format rlds --out first.parquet\n  \
                         bedside export runs/first --format transcript --episode 0123...")]
 pub struct ExportArgs {
+    /// Folder of the log
     log: PathBuf,
     /// chat (JSONL with reward and provenance), rlds (Parquet) or transcript (text)
     #[arg(long, default_value = "chat")]
@@ -74,21 +91,40 @@ pub struct ExportArgs {
     /// File to write; standard output for chat and transcript by default
     #[arg(long)]
     out: Option<PathBuf>,
-    #[arg(long)]
+    /// Only this episode, by its id or the beginning of it; may be given several times
+    #[arg(long, value_name = "ID")]
     episode: Vec<String>,
 }
 
+/// Opens a log to read it, and says what was put right and what is missing; see [`whole`].
 pub(super) fn open(path: &Path) -> Result<Log, Fail> {
     let log = Log::open_existing(path)?;
     for repair in log.repairs() {
         eprintln!("note: {repair}");
     }
+    if !log.missing().is_empty() {
+        let path = path.display();
+        eprintln!("the log in {path} is damaged: {}", log.missing());
+        eprintln!("hint: `bedside verify {path} --repair NEW` copies what is whole; what follows is of what is left");
+    }
     Ok(log)
 }
 
-/// The episodes named, or all; a prefix of an id will do where it is the only one.
+/// What a command over all of a log ends with: a part of a log is not the log.
+pub(super) fn whole(log: &Log, sound: bool) -> ExitCode {
+    ExitCode::from(u8::from(!sound || !log.missing().is_empty()))
+}
+
+/// The episodes named, or all; a prefix of an id will do where it is the only one. An error where there is none.
 pub(super) fn episodes(log: &Log, named: &[String]) -> Result<Vec<EpisodeId>, Fail> {
     let all = log.episode_ids()?;
+    if all.is_empty() {
+        let hint = match log.missing().is_empty() {
+            true => "play some into it: `bedside run --log LOG`",
+            false => "`bedside verify LOG` names what is missing",
+        };
+        return Err(Fail::trouble("the log holds no consultation", hint));
+    }
     if named.is_empty() {
         return Ok(all);
     }
@@ -109,6 +145,12 @@ fn find(all: &[EpisodeId], name: &str) -> Result<EpisodeId, Fail> {
 }
 
 pub fn verify(args: VerifyArgs) -> Result<ExitCode, Fail> {
+    if args.log.is_file() {
+        return super::repair::calls(&args.log, args.repair.as_deref(), args.json);
+    }
+    if let Some(new) = &args.repair {
+        return super::repair::log(&args.log, new, args.json);
+    }
     let report = verify_folder(&args.log, args.threads)?;
     for f in &report.findings {
         if args.json { out::json(&serde_json::to_value(f)?)? } else { out::line(f)? }
@@ -158,7 +200,7 @@ pub fn fork(args: ForkArgs) -> Result<ExitCode, Fail> {
     let recording = Recording::of_gym(&mut gym, case, &step, &name, settings.scorer.as_deref(), Vec::new())?;
     let into = match &args.into {
         Some(path) => Log::open(path)?,
-        None => log.clone(),
+        None => log.clone().writable()?,
     };
     if into.contains(recording.episode())? {
         return Err(Fail::usage(
@@ -265,5 +307,5 @@ pub fn export(args: ExportArgs) -> Result<ExitCode, Fail> {
         }
     };
     eprintln!("{rows} rows from {} consultations", ids.len());
-    Ok(ExitCode::SUCCESS)
+    Ok(whole(&log, true))
 }

@@ -21,6 +21,7 @@ mod probe;
 mod probe_simulator;
 mod quickstart;
 mod records;
+mod repair;
 mod replay;
 mod report;
 mod rescore;
@@ -30,7 +31,7 @@ mod run;
 mod source;
 mod train;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use fail::Fail;
 use std::process::ExitCode;
 
@@ -88,8 +89,55 @@ enum Command {
     Bench(bench::Args),
 }
 
+/// Columns that a line of an example fits into: help is wrapped to the terminal, and a command that was wrapped cannot be pasted.
+const PASTED: usize = 78;
+
+/// What holds for all commands: examples can be pasted, `--json` says what it does under no other flags' heading, and a number below
+/// its range is told the range.
+fn tidy(mut command: clap::Command) -> clap::Command {
+    if let Some(help) = command.get_after_help().map(ToString::to_string) {
+        command = command.after_help(help.lines().map(folded).collect::<Vec<_>>().join("\n"));
+    }
+    command = command.mut_args(|arg| {
+        if !arg.get_action().takes_values() {
+            let plain = arg.get_long() == Some("json") && arg.get_help().is_none();
+            return if plain { arg.help("JSON in place of tables").help_heading(None::<&'static str>) } else { arg };
+        }
+        arg.allow_negative_numbers(true)
+    });
+    let names: Vec<String> = command.get_subcommands().map(|c| c.get_name().to_owned()).collect();
+    names.into_iter().fold(command, |command, name| command.mut_subcommand(name, tidy))
+}
+
+/// An example that is too long goes on in the next line, as a shell reads it.
+fn folded(line: &str) -> String {
+    let command = line.starts_with("  ") && line.contains("bedside ");
+    if !command || line.chars().count() <= PASTED {
+        return line.to_owned();
+    }
+    let (mut out, mut width) = (String::from(" "), 1);
+    for word in line.trim_start().split(' ') {
+        let long = word.chars().count();
+        // Room for the backslash.
+        if width > 1 && width + 1 + long + 2 > PASTED {
+            out.push_str(" \\\n     ");
+            width = 5;
+        }
+        out.push(' ');
+        out.push_str(word);
+        width += 1 + long;
+    }
+    out
+}
+
+fn parse() -> Result<Cli, clap::Error> {
+    let mut command = tidy(Cli::command());
+    let mut matches = command.try_get_matches_from_mut(std::env::args_os())?;
+    Cli::from_arg_matches_mut(&mut matches).map_err(|e| e.format(&mut command))
+}
+
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match parse() {
         Ok(cli) => cli,
         Err(e) => {
             // Help and version are no failure; a closed pipe is nobody's.
@@ -126,5 +174,39 @@ pub fn main() -> ExitCode {
             let _ = writeln!(std::io::stderr(), "error: {fail}");
             ExitCode::from(fail.code())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn each(command: &clap::Command, see: &mut impl FnMut(&clap::Command)) {
+        see(command);
+        command.get_subcommands().for_each(|c| each(c, see));
+    }
+
+    #[test]
+    fn every_flag_of_every_command_says_what_it_is() {
+        let mut silent = Vec::new();
+        each(&tidy(Cli::command()), &mut |c| {
+            let of = c.get_arguments().filter(|a| a.get_help().is_none() && !a.is_hide_set());
+            silent.extend(of.map(|a| format!("{} {}", c.get_name(), a.get_id())));
+        });
+        assert_eq!(silent, [] as [String; 0]);
+    }
+
+    #[test]
+    fn examples_stay_whole_when_they_are_pasted() {
+        each(&tidy(Cli::command()), &mut |c| {
+            let help = c.get_after_help().map(ToString::to_string).unwrap_or_default();
+            for line in help.lines().filter(|l| l.starts_with("  ") && l.contains("bedside ")) {
+                assert!(line.chars().count() <= PASTED || !line.contains(" --"), "{}: {line}", c.get_name());
+            }
+        });
+        let long = format!("  bedside run --policy {} --cases 8 --log runs/first", "a".repeat(60));
+        let folded = folded(&long);
+        assert_eq!(folded.replace(" \\\n     ", ""), long);
+        assert_eq!(folded.lines().count(), 2, "{folded}");
     }
 }

@@ -1,7 +1,7 @@
 //! `bedside replay`: a log read again, by the patient that its openings name.
 
 use super::fail::Fail;
-use super::log::{episodes, open};
+use super::log::{episodes, open, whole};
 use super::out;
 use super::patient::PatientArgs;
 use super::source::{MOST_THREADS, within};
@@ -24,19 +24,21 @@ use std::process::ExitCode;
 pub struct Args {
     /// Folder of the log
     log: PathBuf,
-    /// Only this episode; may be given several times
-    #[arg(long)]
+    /// Only this episode, by its id or the beginning of it; may be given several times
+    #[arg(long, value_name = "ID")]
     episode: Vec<String>,
     /// fold, reexecute or both
     #[arg(long, default_value = "both")]
     mode: String,
+    /// Worker threads; the result does not depend on them
     #[arg(long, default_value_t = 2, value_parser = within::<usize>(1, MOST_THREADS))]
     threads: usize,
+    /// JSON lines: one per consultation and mode, then the sums of a mode
+    #[arg(long)]
+    json: bool,
     // It must be the one of the log; nothing is called.
     #[command(flatten)]
     patient: PatientArgs,
-    #[arg(long)]
-    json: bool,
 }
 
 pub fn run(args: Args) -> Result<ExitCode, Fail> {
@@ -76,13 +78,13 @@ pub fn run(args: Args) -> Result<ExitCode, Fail> {
         if args.json {
             let mode = format!("{mode:?}");
             out::json(
-                &json!({"mode": mode, "episodes": done.len(), "same": same, "events": events, "patients": patients}),
+                &json!({"mode": mode, "episodes": done.len(), "same": same, "events": events, "patients": patients, "missing": log.missing().episodes.len()}),
             )?;
         } else {
             out::line(format!("{mode:?}: {same} of {} consultations equal, {events} events", done.len()))?;
         }
     }
-    Ok(if sound { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    Ok(whole(&log, sound))
 }
 
 /// Episodes by who played their patient; one that cannot be read is told of by the replay.

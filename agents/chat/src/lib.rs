@@ -26,4 +26,4 @@ pub use openai::{ApiKey, Backoff, Dialect, OpenAi, OpenAiConfig};
 pub use recorded::{Counts, Mode, Recorded};
 pub use reply::{ChatReply, Finish, TokenLogprob, Usage};
 pub use request::{CallId, ChatRequest, Message, Parameters, Role, Schema, message_chain};
-pub use store::{Access, CallStore, FileStore, MemStore, Miss, Outcome, StoreError};
+pub use store::{Access, CallStore, FileStore, MemStore, Miss, Outcome, Repaired, StoreError};

@@ -308,6 +308,44 @@ fn every_flipped_byte_is_noticed_and_its_place_named() {
     assert_eq!(store.get(asked(&texts[..1]).id()), Ok(Some(Ok(rich("answer 0")))));
 }
 
+#[test]
+fn what_is_whole_of_a_damaged_file_is_copied_into_a_new_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (at, new) = (path(&folder), folder.path().join("new.bin"));
+    five(&at);
+    let bytes = std::fs::read(&at).expect("the file");
+    let repaired = |changed: &[u8]| {
+        std::fs::write(&at, changed).expect("written");
+        let _ = std::fs::remove_file(&new);
+        let done = FileStore::repair(&at, &new).expect("repaired");
+        assert_eq!(std::fs::read(&at).expect("the file"), changed, "the damaged file stays as it is");
+        (done, append(&new))
+    };
+    let (done, store) = repaired(&bytes);
+    assert_eq!((done.calls, done.lost, done.cut, store.len()), (5, 0, false, 5));
+    assert!(matches!(FileStore::repair(&at, &new), Err(StoreError::Taken { .. })));
+    drop(store);
+    for i in 16..bytes.len() {
+        let mut changed = bytes.clone();
+        changed[i] ^= 1 << (i % 8);
+        let (done, store) = repaired(&changed);
+        assert!(done.lost > 0 && done.calls < 5 || done.cut, "byte {i}: {done:?}");
+        assert_eq!(store.len(), done.calls);
+        let texts = ["message 0", "message 1", "message 2", "message 3", "message 4"];
+        for n in 1..=5 {
+            let said = store.get(asked(&texts[..n]).id()).expect("read");
+            assert!(said.is_none_or(|s| s == Ok(rich(&format!("answer {}", n - 1)))), "byte {i}, call {n}");
+        }
+    }
+    // A flip in what the last call says costs that call alone.
+    let mut changed = bytes.clone();
+    let last = bytes.len() - 40;
+    changed[last] ^= 1;
+    let (done, store) = repaired(&changed);
+    assert_eq!((done.calls, done.lost, done.cut), (4, 1, false));
+    assert_eq!(store.get(asked(&["message 0"]).id()), Ok(Some(Ok(rich("answer 0")))));
+}
+
 proptest! {
     #[test]
     fn whatever_is_put_comes_back_from_memory_and_from_disk(calls in prop::collection::vec((prop::collection::vec("[ab]{0,2}", 1..4), 0u32..3, ".{0,9}", any::<bool>()), 1..20)) {

@@ -72,6 +72,40 @@ impl FileStore {
         Ok(Shelf(Mutex::new(calls)))
     }
 
+    /// Copies what is whole into a new file, and leaves the damaged one as it is. What rests on a lost entry is lost with it, and
+    /// is asked again; behind an entry whose length is damaged nothing can be found.
+    pub fn repair(path: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<Repaired, StoreError> {
+        let to = to.as_ref();
+        if to.exists() {
+            return Err(StoreError::Taken { path: to.display().to_string() });
+        }
+        // Nothing is made before it is known that there is something to copy.
+        let mut from = Calls::over(AppendFile::open(path.as_ref(), Access::Read)?);
+        let mut into = AppendFile::open(to, Access::Append)?;
+        let mut done = Repaired::default();
+        loop {
+            let before = from.medium().entries();
+            match from.medium_mut().next() {
+                Ok(None) => break,
+                Ok(Some((at, payload))) => match from.learn(at, &payload) {
+                    Ok(()) => drop(into.append(&payload)?),
+                    Err(why) => done.lose(why),
+                },
+                Err(why @ StoreError::Damaged { .. }) => {
+                    done.lose(why);
+                    if from.medium().entries() == before {
+                        done.cut = true;
+                        break;
+                    }
+                }
+                Err(e) => return Err(e),
+            }
+        }
+        into.sync()?;
+        done.calls = from.len();
+        Ok(done)
+    }
+
     /// What opening had to put right or leave out after a crash, in words.
     pub fn repairs(&self) -> Vec<String> {
         self.with(|calls| calls.medium().repairs().to_vec())
@@ -80,6 +114,26 @@ impl FileStore {
     /// Bytes of the file.
     pub fn size(&self) -> u64 {
         self.with(|calls| calls.medium().size())
+    }
+}
+
+/// What a repair came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Repaired {
+    /// Calls in the new file.
+    pub calls: usize,
+    /// Entries that could not be taken over, as far as they could be told apart.
+    pub lost: u64,
+    /// What is wrong with the first of them.
+    pub why: Option<StoreError>,
+    /// Nothing behind the last lost entry could be found.
+    pub cut: bool,
+}
+
+impl Repaired {
+    fn lose(&mut self, why: StoreError) {
+        self.lost += 1;
+        self.why.get_or_insert(why);
     }
 }
 
@@ -120,7 +174,7 @@ impl<M: Medium> CallStore for Shelf<M> {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum StoreError {
     #[error(
-        "{path} is damaged at byte {offset}, entry {entry}: {why}\nhint: restore it from a copy; entries before this one are whole"
+        "{path} is damaged at byte {offset}, entry {entry}: {why}\nhint: `bedside verify {path} --repair NEW` copies what is whole into a new file; what is lost is asked again"
     )]
     Damaged { path: String, offset: u64, entry: u64, why: String },
     #[error("{path} is not a store of calls, or one of a later version\nhint: check the path")]
@@ -135,6 +189,8 @@ pub enum StoreError {
         "call {0} is stored with another reply\nhint: give several samples of one prompt numbers of their own, or record into a new file"
     )]
     Conflict(CallId),
+    #[error("{path} is there already\nhint: name a file that is not there yet")]
+    Taken { path: String },
     #[error("{path} was opened for reading\nhint: open it to append")]
     ReadOnly { path: String },
 }
