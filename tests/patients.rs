@@ -70,26 +70,109 @@ fn a_log_is_replayed_by_the_patient_that_it_names_and_by_no_other() {
     assert_eq!((both["same"].as_u64(), both["patients"].as_array().map(Vec::len)), (Some(4), Some(2)), "{both}");
 }
 
+/// A model of random weights with room for a patient's prompt; where it is.
+fn chatterbox(folder: &std::path::Path) -> String {
+    use bedside::lm::testing::{lively, tiny};
+    use bedside::lm::tokens::train_bpe;
+    use bedside::lm::{ChatTemplate, LmConfig, LmPolicyConfig};
+    let config = LmConfig { vocab_size: 270, max_position_embeddings: 16_384, ..tiny("llama") };
+    let tokenizer = train_bpe(["It hurts when I walk.", "No, I have not had any fever."], 270).expect("trains");
+    bedside::train::policy_folder::PolicyFolder {
+        weights: lively(config, 5).expect("weights"),
+        tokenizer: std::sync::Arc::new(tokenizer),
+        chat: std::sync::Arc::new(ChatTemplate::chatml()),
+        config: LmPolicyConfig::stream(),
+    }
+    .save(folder)
+    .expect("saved");
+    folder.to_str().expect("utf-8").to_owned()
+}
+
+#[test]
+fn a_consultation_that_the_patients_model_did_not_play_is_neither_scored_nor_recorded() {
+    let blocking = Blocking::new(1).expect("a thread");
+    let home = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| home.path().join(name).to_str().expect("utf-8").to_owned();
+    let (log, calls) = (at("log"), at("calls"));
+    let run = ["run", "--policy", "checklist", "--max-turns", "4", "--patient", "voice", "--json"];
+    let play = |cases: &str, model: &str, more: &[&str]| {
+        bedside(&[&run[..], &["--cases", cases, "--patient-model", model], more].concat())
+    };
+    let unplayed = |o: &std::process::Output, what: &str| {
+        let (told, error) = (last_json(o), text(&o.stderr));
+        assert_eq!(o.status.code(), Some(3), "{error}");
+        assert!(error.contains(&format!("error: {what} consultations not played: patient model failed: ")), "{error}");
+        assert!(error.contains("hint: ") && !error.contains("resumed"), "{error}");
+        told
+    };
+    // Nobody listens there; twice, with a log and calls kept, and once more from the calls.
+    for _ in 0..2 {
+        let keep = ["--log", &log, "--calls", "record", "--call-store", &calls];
+        let told = unplayed(&play("1", "http://127.0.0.1:9/v1#talker", &keep), "1 of 1");
+        assert!(told["score"].is_null() && told["turns"].is_null() && told["not_played"] == 1, "{told}");
+    }
+    let told = unplayed(&play("1", "talker", &["--calls", "replay", "--call-store", &calls]), "1 of 1");
+    assert!(told["score"].is_null(), "{told}");
+    let o = bedside(&["verify", &log, "--json"]);
+    assert_eq!(last_json(&o)["episodes"], 0, "{}", text(&o.stdout));
+
+    // A server that is there, and has no answer to one of its asks.
+    let refusing = |n: usize| {
+        let script = move |asked: &Asked| match asked.n == n {
+            true => Act::status(404, "no such model"),
+            false => Act::Say(r#"{"reply": "Well, it is as I said."}"#.to_owned()),
+        };
+        blocking.wait(FakeServer::start(script)).expect("a port")
+    };
+    let server = refusing(1);
+    let model = format!("vllm+{}#talker", server.base_url());
+    let told = unplayed(&play("2", &model, &["--log", &log, "--threads", "1"]), "1 of 2");
+    assert!(told["not_played"] == 1 && told["cases"] == 1 && told["score"].is_number(), "{told}");
+    // The next run plays what is left, and says that the log had the rest.
+    let server = refusing(usize::MAX);
+    let model = format!("vllm+{}#talker", server.base_url());
+    let o = play("2", &model, &["--log", &log]);
+    assert!(o.status.success(), "{}", text(&o.stderr));
+    let error = text(&o.stderr);
+    assert!(error.contains("resumed: 1 ") && error.contains("voice: ") && error.contains("check: "), "{error}");
+    assert!(last_json(&o)["cases"] == 2 && last_json(&o)["not_played"] == 0, "{}", text(&o.stdout));
+    assert!(bedside(&["replay", &log]).status.success());
+
+    // One who plays alone sees no score of such a patient either.
+    let dead = ["--patient", "voice", "--patient-model", "http://127.0.0.1:9/v1#talker", "--show-truth"];
+    let o = bedside(&[&["play", "--policy", "checklist", "--max-turns", "2"], &dead[..]].concat());
+    assert!(
+        o.status.code() == Some(3) && text(&o.stdout).contains("score none (patient model failed"),
+        "{}",
+        text(&o.stdout)
+    );
+}
+
 #[test]
 fn a_model_in_this_process_judges_and_plays_and_its_calls_replay() {
     let home = tempfile::tempdir().expect("a folder");
     let at = |name: &str| home.path().join(name).to_str().expect("utf-8").to_owned();
     let (log, calls, judged) = (at("log"), at("calls"), at("judged"));
     let run = ["run", "--policy", "checklist", "--cases", "1", "--max-turns", "2", "--patient", "voice"];
-    // The doctor that ships speaks for a patient badly, and no voice comes of it; but it is asked, and nothing else is.
-    let played = |mode: &str, log: &str| {
-        let more = ["--patient-model", "candle:embedded", "--calls", mode, "--call-store", &calls, "--log", log];
+    // It speaks for a patient badly, but it is asked and answers, and nothing else does.
+    let talker = format!("candle:{}", chatterbox(&home.path().join("talker")));
+    let played = |model: &str, mode: &str, log: &str| {
+        let more = ["--patient-model", model, "--calls", mode, "--call-store", &calls, "--log", log];
         bedside(&[&run[..], &more].concat())
     };
-    let o = played("record", &log);
+    let o = played(&talker, "record", &log);
     assert!(text(&o.stderr).contains("voice: "), "{}", text(&o.stderr));
     let o = bedside(&["replay", &log, "--json"]);
     assert!(
-        last_json(&o)["patients"][0].as_str().is_some_and(|p| p.contains("`candle:embedded`")),
+        last_json(&o)["patients"][0].as_str().is_some_and(|p| p.contains(&format!("`{talker}`"))),
         "{}",
         text(&o.stderr)
     );
     assert!(o.status.success(), "{}", text(&o.stdout));
+    // The doctor that ships has no room for the prompt, so it plays no patient.
+    let o = played("candle:embedded", "record", &at("none"));
+    assert_eq!(o.status.code(), Some(3), "{}", text(&o.stderr));
+    assert!(text(&o.stderr).contains("768 positions"), "{}", text(&o.stderr));
     let rescore = |mode: &str| {
         bedside(&["rescore", &log, "--judge", "candle:embedded", "--call-store", &judged, "--calls", mode, "--json"])
     };
@@ -99,6 +182,11 @@ fn a_model_in_this_process_judges_and_plays_and_its_calls_replay() {
     assert!(told["judging"]["calls"].as_u64() > Some(0) && told["judging"]["judged"].as_u64() == Some(0), "{told}");
     assert_eq!(told["unscored"].as_u64(), Some(1), "{told}");
     assert_eq!(text(&first.stdout), text(&again.stdout));
+    assert!(
+        first.status.code() == Some(3) && text(&first.stderr).contains("gave no verdict"),
+        "{}",
+        text(&first.stderr)
+    );
     let o = bedside(&["rescore", &log, "--judge", "candle:nobody"]);
     assert!(text(&o.stderr).contains("nobody") && text(&o.stderr).contains("hint: "), "{}", text(&o.stderr));
     assert_ne!(o.status.code(), Some(0));

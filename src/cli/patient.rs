@@ -6,7 +6,7 @@ use super::source::within;
 use bedside::chat::prompts::Prompts;
 use bedside::chat::{ApiKey, Blocking, ChatBackend, Dialect, Mode, OpenAi, OpenAiConfig};
 use bedside::env::EnvConfig;
-use bedside::patient::{Calls, ChatDriver, Patient, PatientConfig};
+use bedside::patient::{Calls, ChatDriver, Part, Patient, PatientConfig};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -97,18 +97,30 @@ impl PatientArgs {
     /// embedded unit.
     pub fn settle(driver: Option<Arc<ChatDriver>>) -> Result<(), Fail> {
         let Some(driver) = driver else { return Ok(()) };
-        let (mut asks, mut replaced) = (0, 0);
+        PatientArgs::tell(&driver);
+        let (mut asks, mut fallbacks) = (0, 0);
+        for t in driver.tally().values() {
+            (asks, fallbacks) = (asks + t.asks, fallbacks + t.fallbacks);
+        }
+        PatientArgs::answered(&Part { asks, fallbacks, ..Part::default() })
+    }
+
+    /// A line a unit.
+    pub fn tell(driver: &ChatDriver) {
         for (unit, t) in driver.tally() {
-            (asks, replaced) = (asks + t.asks, replaced + t.fallbacks);
             eprintln!(
                 "{unit}: {} asks, {} answered by the embedded unit ({} calls, {} failed, {} unreadable)",
                 t.asks, t.fallbacks, t.calls, t.failed, t.unreadable
             );
         }
-        if asks > 0 && replaced == asks {
-            let why = "the patient's model answered nothing; the embedded units played all of its part";
+    }
+
+    /// An error where the model had no part in fact.
+    pub fn answered(part: &Part) -> Result<(), Fail> {
+        if part.asks > 0 && part.fallbacks == part.asks {
+            let cause = part.why.as_ref().map_or_else(String::new, |w| format!(": {w}"));
             return Err(Fail::trouble(
-                why,
+                format!("the patient's model answered nothing; the embedded units played all of its part{cause}"),
                 "see that the server runs and knows the model; --patient embedded needs none",
             ));
         }

@@ -6,7 +6,8 @@ use super::patient::PatientArgs;
 use super::source::{MOST, MOST_TURNS, Source, within};
 use bedside::agents::Human;
 use bedside::env::event::Event;
-use bedside::env::{DoctorTurn, Outcome, Speaker};
+use bedside::env::{Outcome, Speaker};
+use bedside::patient::Part;
 use bedside::prelude::*;
 use std::process::ExitCode;
 
@@ -22,6 +23,7 @@ pub struct Args {
     /// Position of the case among the records
     #[arg(long, default_value_t = 0, value_parser = within::<usize>(0, MOST - 1))]
     case: usize,
+    /// What the persona, where none is named, and all draws follow from
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// Such as ENFP/university/high/comfortable/plain/calm/good; drawn from the seed by default
@@ -58,10 +60,10 @@ pub fn run(args: Args) -> Result<ExitCode, Fail> {
         let decision = match &mut doctor {
             None => match human.act(&[(&o, seed)]) {
                 Ok(mut d) => d.swap_remove(0),
-                // The input ended: the doctor leaves.
+                // The input ended: nobody put words into the doctor's mouth, and nothing is scored.
                 Err(e) => {
                     out::line(format!("\n{e}"))?;
-                    Decision::from(DoctorTurn::from(Action::say("I have to stop here. Goodbye.")))
+                    break None;
                 }
             },
             Some(d) => {
@@ -76,7 +78,7 @@ pub fn run(args: Args) -> Result<ExitCode, Fail> {
         let step = gym.step(decision)?;
         o = step.observation.clone();
         if !step.status.is_running() {
-            break step;
+            break Some(step);
         }
     };
     match doctor {
@@ -85,12 +87,20 @@ pub fn run(args: Args) -> Result<ExitCode, Fail> {
             show(&o, shown)?;
         }
     }
-    out::line(format!("\n{:?} after {} turns; score {}", last.status, o.turn, score(&last)))?;
-    if args.show_truth || args.policy == "human" {
+    let part = Part::of(&gym.log()?.events);
+    let score = match (&last, part.absent()) {
+        (_, Some(why)) => format!("none (patient model failed: {why})"),
+        (Some(step), None) => score(step),
+        (None, None) => "none (left open)".to_owned(),
+    };
+    let status = last.as_ref().map_or(Status::Running, |step| step.status);
+    out::line(format!("\n{status:?} after {} turns; score {score}", o.turn))?;
+    let ended = last.is_some() && args.policy == "human";
+    if args.show_truth || ended {
         let record = truth.record();
         out::line(format!("diagnosis: {} ({}); persona {}", record.diagnosis.name, record.id, info.persona))?;
         let log = gym.log()?;
-        if let Some(scorer) = &config.scorer {
+        if let Some(scorer) = config.scorer.as_ref().filter(|_| last.is_some() && part.absent().is_none()) {
             let case = gym.cases()[args.case].clone();
             let rubric = scorer.rubric(&case, &info.persona, &[]);
             for v in scorer.score(&case, &log.events).verdicts {
@@ -109,7 +119,7 @@ pub fn run(args: Args) -> Result<ExitCode, Fail> {
         }
     }
     PatientArgs::settle(model)?;
-    Ok(ExitCode::SUCCESS)
+    Ok(if part.absent().is_some() { ExitCode::from(3) } else { ExitCode::SUCCESS })
 }
 
 fn score(step: &Step) -> String {

@@ -4,6 +4,8 @@ use super::fail::Fail;
 use super::out;
 use super::patient::PatientArgs;
 use super::source::{MOST, MOST_THREADS, MOST_TURNS, Source, within};
+use bedside::env::Event;
+use bedside::patient::Part;
 use bedside::prelude::*;
 use bedside::replays::{Log, WriterPolicy};
 use bedside::runner::{Job, play_all};
@@ -19,13 +21,14 @@ use std::sync::Arc;
     after_help = "Examples:\n  bedside run --policy random,checklist,information-gain --cases 50 --seeds 2 --log runs/first\n  \
                         bedside run --records cases/ --policy oracle --json\n  \
                         bedside run --cases 50 --policy checklist --rubrics rubrics.jsonl --log runs/written\n\n\
-                        The last lines of --json are one per policy: policy, cases, score, lo, hi, diagnosis_top1, turns.\n\
-                        Run it again with the same --log to resume: what is recorded is not played twice."
+                        The last lines of --json are one per policy: policy, cases, score, lo, hi, diagnosis_top1, turns, not_played.\n\
+                        Run it again with the same --log to resume: what is recorded is not played twice. A consultation in which a\n\
+                        call of the patient's model failed is neither scored nor recorded; the next run plays it."
 )]
 pub struct Args {
     #[command(flatten)]
     source: Source,
-    /// Comma-separated; one of random, checklist, information-gain, oracle, probe-...
+    /// Comma-separated; of random, teacher, checklist, information-gain, oracle, probe-... (a name that is none lists them all)
     #[arg(long, value_delimiter = ',', default_value = "random,checklist,information-gain,oracle")]
     policy: Vec<String>,
     /// How many cases; all of a folder, 100 generated ones
@@ -55,10 +58,11 @@ pub struct Args {
     /// Units switched off, comma-separated: gate, affect, factual
     #[arg(long, value_delimiter = ',')]
     without: Vec<String>,
-    #[command(flatten)]
-    patient: PatientArgs,
+    /// JSON lines, one per policy, in place of the table
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    patient: PatientArgs,
 }
 
 /// Configuration from the switches that several commands share.
@@ -125,37 +129,37 @@ pub fn run(mut args: Args) -> Result<ExitCode, Fail> {
             jobs.extend((0..args.seeds).map(|s| Job { policy: policy.clone(), case, seed: Seed(s), persona: None }));
         }
     }
-    let mut rows: BTreeMap<(String, usize), Vec<Row>> = BTreeMap::new();
+    let mut done = Done::default();
     let mut writer = None;
     if let Some(path) = &args.log {
         let log = Log::open(path)?;
-        let known = recorded(&log, &cases, &config, &mut jobs, &mut rows)?;
+        let known = recorded(&log, &cases, &config, &mut jobs, &mut done)?;
         if known > 0 {
             eprintln!("resumed: {known} consultations were recorded before");
         }
         writer = Some(log.writer(WriterPolicy::default()));
     }
+    let before = done.absent;
     let threads = args.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     let bar = out::progress(jobs.len() as u64, "playing");
     let mut failures = Vec::new();
-    let mut broken = None;
+    let mut broken: Option<Fail> = None;
     play_all(&cases, &config, &jobs, threads, |at, played| {
         let job = &jobs[at];
         match played {
             Ok(p) => {
-                let row = Row {
-                    score: p.step.reward.value(),
-                    top1: p.step.metrics.get("diagnosis_top1"),
-                    turns: f64::from(p.step.observation.turn),
-                };
-                rows.entry((job.policy.clone(), job.case)).or_default().push(row);
-                if let Some(w) = writer.as_ref().filter(|_| broken.is_none())
+                // A refusal comes later, and is the writer's to tell when it is closed.
+                if done.take(job, &p.recording.log.events, || Row::of(&p.step))
+                    && let Some(w) = writer.as_ref().filter(|_| broken.is_none())
                     && let Err(e) = w.record(&p.recording)
                 {
                     broken = Some(Fail::from(e));
                 }
             }
-            Err(e) => failures.push(format!("{} on case {} seed {}: {e}", job.policy, job.case, job.seed.0)),
+            Err(e) => {
+                done.skip(&job.policy);
+                failures.push(format!("{} on case {} seed {}: {e}", job.policy, job.case, job.seed.0));
+            }
         }
         bar.inc(1);
     });
@@ -166,12 +170,67 @@ pub fn run(mut args: Args) -> Result<ExitCode, Fail> {
     if let Some(e) = broken {
         return Err(e);
     }
-    report(&args, &rows)?;
+    if let Some(driver) = &model {
+        PatientArgs::tell(driver);
+        eprintln!("check: {} drafts of the patient were replaced", done.part.repaired);
+    }
+    if done.absent == 0 {
+        PatientArgs::answered(&done.part)?;
+    }
+    report(&args, &done)?;
     for f in &failures {
         eprintln!("not played: {f}");
     }
-    PatientArgs::settle(model)?;
+    if done.absent > 0 {
+        let why = done.part.why.as_deref().unwrap_or_default();
+        let all = done.absent + done.rows.values().map(Vec::len).sum::<usize>();
+        let again = if before > 0 {
+            "some lie in the log from before, where they stay: play them into another --log, with a server that runs"
+        } else {
+            "see that the server runs and knows the model, then run this again with the same --log: what was recorded is not played twice"
+        };
+        let what = format!("{} of {all} consultations not played: patient model failed: {why}", done.absent);
+        return Err(Fail::trouble(what, again));
+    }
     Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+impl Row {
+    fn of(step: &Step) -> Row {
+        let (score, top1) = (step.reward.value(), step.metrics.get("diagnosis_top1"));
+        Row { score, top1, turns: f64::from(step.observation.turn) }
+    }
+}
+
+/// What a run comes to.
+#[derive(Default)]
+struct Done {
+    rows: BTreeMap<(String, usize), Vec<Row>>,
+    /// The part of the patient's model, in all that it was asked for.
+    part: Part,
+    /// Consultations that the patient's model did not play to their end.
+    absent: usize,
+    /// Those and others that could not be played, by policy.
+    skipped: BTreeMap<String, usize>,
+}
+
+impl Done {
+    /// Takes a consultation's row, unless the patient was absent from it.
+    fn take(&mut self, job: &Job, events: &[Event], row: impl FnOnce() -> Row) -> bool {
+        let part = Part::of(events);
+        self.part += &part;
+        if part.absent().is_some() {
+            self.absent += 1;
+            self.skip(&job.policy);
+            return false;
+        }
+        self.rows.entry((job.policy.clone(), job.case)).or_default().push(row());
+        true
+    }
+
+    fn skip(&mut self, policy: &str) {
+        *self.skipped.entry(policy.to_owned()).or_default() += 1;
+    }
 }
 
 /// Drops the jobs that the log holds already, and takes their rows from it.
@@ -180,7 +239,7 @@ fn recorded(
     cases: &Arc<Vec<Arc<Case>>>,
     config: &EnvConfig,
     jobs: &mut Vec<Job>,
-    rows: &mut BTreeMap<(String, usize), Vec<Row>>,
+    into: &mut Done,
 ) -> Result<usize, Fail> {
     let have: BTreeMap<_, _> = log.episodes()?.into_iter().map(|(id, head)| (id, head.seal)).collect();
     let gym = Gym::new(cases.clone(), config.clone());
@@ -191,12 +250,17 @@ fn recorded(
         let episode = gym.episode_id(job.seed, &options)?;
         if let Some(seal) = have.get(&episode) {
             done.insert(i);
-            let row = Row {
+            let row = || Row {
                 score: seal.reward.value(),
                 top1: seal.metrics.get("diagnosis_top1"),
                 turns: f64::from(seal.turns),
             };
-            rows.entry((job.policy.clone(), job.case)).or_default().push(row);
+            // Only where a model plays is there anything to look for in the events.
+            let events = match config.driver {
+                Some(_) => log.read(episode)?.log.events,
+                None => Arc::default(),
+            };
+            into.take(job, &events, row);
         }
     }
     let mut at = 0;
@@ -224,12 +288,13 @@ fn over_cases(
     bootstrap(&means)
 }
 
-fn report(args: &Args, rows: &BTreeMap<(String, usize), Vec<Row>>) -> Result<(), Fail> {
-    let mut table = vec![
-        ["policy", "cases", "score", "95 % interval", "diagnosis top-1", "turns", "unscored"]
-            .map(str::to_owned)
-            .to_vec(),
-    ];
+fn report(args: &Args, done: &Done) -> Result<(), Fail> {
+    let rows = &done.rows;
+    let mut head = vec!["policy", "cases", "score", "95 % interval", "diagnosis top-1", "turns", "unscored"];
+    if !done.skipped.is_empty() {
+        head.push("not played");
+    }
+    let mut table = vec![head.into_iter().map(str::to_owned).collect()];
     for policy in &args.policy {
         let mine = || rows.iter().filter(move |((p, _), _)| p == policy);
         let unscored = mine().flat_map(|(_, r)| r).filter(|r| r.score.is_none()).count();
@@ -237,15 +302,16 @@ fn report(args: &Args, rows: &BTreeMap<(String, usize), Vec<Row>>) -> Result<(),
         let top1 = over_cases(rows, policy, |r| r.top1);
         let turns = over_cases(rows, policy, |r| Some(r.turns));
         let mean = |i: Option<Interval>| i.map(|i| i.mean);
+        let skipped = done.skipped.get(policy).copied().unwrap_or(0);
         if args.json {
             out::json(&json!({
                 "policy": policy, "cases": mine().count(), "score": mean(score), "lo": score.map(|s| s.lo), "hi": score.map(|s| s.hi),
-                "diagnosis_top1": mean(top1), "turns": mean(turns), "unscored": unscored, "seeds": args.seeds,
+                "diagnosis_top1": mean(top1), "turns": mean(turns), "unscored": unscored, "seeds": args.seeds, "not_played": skipped,
             }))?;
         } else {
             let number = |v: Option<f64>, digits: usize| v.map_or_else(|| "-".to_owned(), |v| format!("{v:.digits$}"));
             let interval = score.map_or_else(|| "-".to_owned(), |s| format!("[{:.3}, {:.3}]", s.lo, s.hi));
-            table.push(vec![
+            let mut line = vec![
                 policy.clone(),
                 mine().count().to_string(),
                 number(mean(score), 3),
@@ -253,7 +319,11 @@ fn report(args: &Args, rows: &BTreeMap<(String, usize), Vec<Row>>) -> Result<(),
                 number(mean(top1), 3),
                 number(mean(turns), 1),
                 unscored.to_string(),
-            ]);
+            ];
+            if !done.skipped.is_empty() {
+                line.push(skipped.to_string());
+            }
+            table.push(line);
         }
     }
     if args.json { Ok(()) } else { out::line(out::table(&table)) }
