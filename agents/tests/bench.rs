@@ -1,6 +1,6 @@
 //! The benches count what happened: budget, abstention, coverage, relevance; and play the real files where they are.
 
-use bedside_agents::bench::{Answer, Bench, Played, measures, play, summarise};
+use bedside_agents::bench::{Answer, Bench, Drawn, Played, measures, play, summarise};
 use bedside_agents::{Checklist, InformationGain, Random};
 use bedside_env::event::Event;
 use bedside_env::seed::Seed;
@@ -118,8 +118,9 @@ fn doctors_on_the_real_files_differ_as_they_should() {
         [(Bench::AgentClinic, "agentclinic/agentclinic_medqa.jsonl"), (Bench::MediQ, "mediq/imedqa.jsonl")]
     {
         let bytes = std::fs::read(data.join(file)).expect("the folder holds it");
-        let (records, refused) = bench.cases(file, bytes).expect("cases");
+        let Drawn { records, refused, broken } = bench.cases(file, bytes).expect("cases");
         println!("{}: {} cases, {} refused", bench.format(), records.len(), refused.len());
+        assert_eq!(broken, 0);
         let run = |policy: &mut dyn Policy| {
             let played = play(&records, policy, bench.budget(), Seed(0), EnvConfig::default()).expect("played");
             let s = summarise(&played);

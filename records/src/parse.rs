@@ -35,18 +35,22 @@ impl std::error::Error for RecordError {}
 pub fn parse_records(file: &str, text: &str) -> Result<Vec<PatientRecord>, Vec<RecordError>> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut parser = Parser { file: file.to_owned(), errors: Vec::new(), records: Vec::new() };
-    let lines = [".jsonl", ".ndjson"].iter().any(|end| file.ends_with(end));
     match serde_json::from_str::<Value>(text) {
-        Ok(Value::Array(items)) if !lines => parser.array(text, &items),
-        Ok(value) if !lines => parser.one(text, &value, "$"),
-        Err(e) if !lines && !is_concatenated(text) => parser.syntax("$", &e),
-        _ => parser.lines(text),
+        _ if has_lines(file, text) => parser.lines(text),
+        Ok(Value::Array(items)) => parser.array(text, &items),
+        Ok(value) => parser.one(text, &value, "$"),
+        Err(e) => parser.syntax("$", &e),
     }
     if parser.errors.is_empty() && parser.records.is_empty() {
         parser.push("$", "at least one record", "an empty file", "write a record as records/data/SCHEMA.md describes");
     }
     parser.repeated_ids();
     if parser.errors.is_empty() { Ok(parser.records) } else { Err(parser.errors) }
+}
+
+/// Whether a file has a record a line: by its name, or by its first line.
+pub(crate) fn has_lines(file: &str, text: &str) -> bool {
+    [".jsonl", ".ndjson"].iter().any(|end| file.ends_with(end)) || is_concatenated(text)
 }
 
 /// A first line that is a whole object, followed by more: JSON Lines under another name.

@@ -241,3 +241,52 @@ fn no_opening_line_names_the_diagnosis_or_its_initials_and_more_is_kept_for_an_o
         assert!(told.iter().any(|s| *s != r.chief_complaint), "{primary}: {told:?}");
     }
 }
+
+#[test]
+fn a_broken_line_costs_itself_alone_and_is_named_by_file_and_line() {
+    for (format, fixture) in [
+        ("agentclinic", fixture!("agentclinic.jsonl")),
+        ("mediq", fixture!("mediq.jsonl")),
+        ("primock57", fixture!("primock57.jsonl")),
+        ("phenopackets", fixture!("phenopackets.jsonl")),
+        ("aci_bench", fixture!("aci_bench.jsonl")),
+    ] {
+        let text = fixture.text().unwrap();
+        let whole = import(format, &[fixture]);
+        let lines: Vec<&str> = text.lines().filter(|l| !l.trim().is_empty()).collect();
+        // Cut off, and in front of all the others.
+        let cut = &lines[0][..lines[0].len() / 2];
+        for name in ["odd.jsonl", "odd.txt"] {
+            let bytes = format!("{cut}\n{text}").into_bytes();
+            let report = import(format, &[SourceFile { name: name.into(), bytes }]);
+            assert_eq!(report.records.len(), whole.records.len(), "{format}: {:?}", report.rejected);
+            let (place, why) = &report.rejected[0];
+            assert!(report.broken == 1 && *place == format!("{name}:1") && why.contains("JSON"), "{place}: {why}");
+            assert!(report.to_string().contains("1 could not be read"), "{report}");
+        }
+    }
+    // Those behind it are called as they would be without it.
+    let text = fixture!("agentclinic.jsonl").text().unwrap();
+    let first_broken = text.replacen("{ \"OSCE", "{ OSCE", 1);
+    let report = import("agentclinic", &[SourceFile { name: "agentclinic.jsonl".into(), bytes: first_broken.into() }]);
+    assert_eq!(report.records[0].provenance.source_id, "agentclinic_2");
+}
+
+#[test]
+fn a_broken_line_of_our_own_format_costs_itself_alone() {
+    let made = import("agentclinic", &[fixture!("agentclinic.jsonl")]).records;
+    let line = |r: &PatientRecord| serde_json::to_string(r).unwrap();
+    let text = format!("{}\n{{\"id\": 3}}\n\nnonsense\n{}\n{0}\n", line(&made[0]), line(&made[1]));
+    let report = import("bedside", &[SourceFile { name: "own.jsonl".into(), bytes: text.into() }]);
+    assert_eq!((report.records.len(), report.rejected.len(), report.broken), (2, 3, 1), "{:?}", report.rejected);
+    let places: Vec<&str> = report.rejected.iter().map(|r| r.0.as_str()).collect();
+    assert_eq!(places[..2], ["own.jsonl:2", "own.jsonl:4"]);
+    assert!(report.rejected[2].1.contains("already"));
+}
+
+#[test]
+fn where_nothing_was_imported_nothing_was_covered() {
+    let report = import("mediq", &[SourceFile { name: "none.jsonl".into(), bytes: b"nonsense\n".to_vec() }]);
+    assert_eq!((report.records.len(), report.broken), (0, 1));
+    assert!(!report.to_string().contains('%'), "{report}");
+}

@@ -5,7 +5,7 @@ use super::fail::Fail;
 use super::out;
 use super::run::config;
 use super::source::{MOST, MOST_THREADS, MOST_TURNS, within};
-use bedside::agents::bench::{Bench, Mean, Played, Summary, summarise};
+use bedside::agents::bench::{Bench, Drawn, Mean, Played, Summary, summarise};
 use bedside::lm::Sampling;
 use bedside::prelude::*;
 use bedside::train::evaluate::{Course, LmSettings, compete};
@@ -16,11 +16,12 @@ use std::sync::Arc;
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "Example:\n  bedside eval mediq --data imedqa.jsonl --policy checklist,information-gain --questions 15\n\n\
+    after_help = "Examples:\n  bedside eval agentclinic --data agentclinic_medqa.jsonl --policy checklist,information-gain\n  \
+                  bedside eval mediq --data imedqa.jsonl --policy checklist,information-gain --questions 15\n\n\
                   The patients are ours, so figures compare doctors with each other and not with those papers'.\n\
                   A doctor who has named no diagnosis when the budget is spent has abstained, which is not right.\n\n\
-                  --json prints one object per policy: set, policy, id, judge, cases, unstated, accuracy, accuracy_top5, abstained,\n\
-                  accuracy_answered, questions, coverage, relevance, facts_per_question, words, clarity, empathy, trust, repeated;\n\
+                  --json prints one object per policy: set, policy, id, judge, cases, unstated, refused, broken, accuracy,\n\
+                  accuracy_top5, abstained, accuracy_answered, questions, coverage, relevance, facts_per_question, words, clarity, empathy, trust, repeated;\n\
                   each figure is {mean, lo, hi, n}, a 95 % interval over n consultations, or null where not defined."
 )]
 pub struct Args {
@@ -48,6 +49,10 @@ pub struct Args {
     /// Language models say the most likely token
     #[arg(long)]
     greedy: bool,
+    /// Play a file with lines that cannot be read, and count them; else nothing of it is played
+    #[arg(long)]
+    skip_broken: bool,
+    /// One JSON object per policy
     #[arg(long)]
     json: bool,
 }
@@ -60,7 +65,19 @@ pub fn run(bench: Bench, args: Args) -> Result<ExitCode, Fail> {
     let contestants = names.iter().map(|n| find(n, &settings)).collect::<Result<Vec<_>, Fail>>()?;
     let hint = format!("give the JSONL file of {}", bench.format());
     let bytes = std::fs::read(&args.data).map_err(|e| Fail::trouble(format!("{}: {e}", args.data.display()), hint))?;
-    let (mut records, refused) = bench.cases(&args.data.display().to_string(), bytes)?;
+    let Drawn { mut records, refused, broken } = bench.cases(&args.data.display().to_string(), bytes)?;
+    for why in refused.iter().take(SHOWN) {
+        eprintln!("refused {why}");
+    }
+    if refused.len() > SHOWN {
+        eprintln!("... and {} more; `bedside records import --json` lists all", refused.len() - SHOWN);
+    }
+    if broken > 0 && !args.skip_broken {
+        return Err(Fail::trouble(
+            format!("{}: {broken} lines cannot be read, so it is not the whole set", args.data.display()),
+            "get the file again, or play what is left of it with --skip-broken",
+        ));
+    }
     records.truncate(args.cases.unwrap_or(usize::MAX));
     let cases: Arc<Vec<Arc<Case>>> = Arc::new(records.into_iter().map(Case::new).collect());
     let budget = args.questions.unwrap_or(bench.budget());
@@ -82,7 +99,7 @@ pub fn run(bench: Bench, args: Args) -> Result<ExitCode, Fail> {
         let s = summarise(&played);
         counted = (s.cases, s.unstated);
         match args.json {
-            true => out::json(&object(bench, name, &contestant.id(), &s))?,
+            true => out::json(&object(bench, name, &contestant.id(), &s, [refused.len(), broken]))?,
             false => table.push(line(name, &s)),
         }
     }
@@ -92,7 +109,7 @@ pub fn run(bench: Bench, args: Args) -> Result<ExitCode, Fail> {
     out::line(out::table(&table))?;
     let (played, unstated) = counted;
     out::line(format!(
-        "\n{played} consultations of {}, {budget} turns each; {unstated} state no diagnosis and are measured only; {} cases refused by the importer.\n\
+        "\n{played} consultations of {}, {budget} turns each; {unstated} state no diagnosis and are measured only; {} cases refused by the importer, {broken} of them lines that cannot be read.\n\
          Diagnoses are judged by {}; intervals are 95 %.",
         bench.format(),
         refused.len(),
@@ -100,6 +117,9 @@ pub fn run(bench: Bench, args: Args) -> Result<ExitCode, Fail> {
     ))?;
     Ok(ExitCode::SUCCESS)
 }
+
+/// Refused cases that are named.
+const SHOWN: usize = 5;
 
 const HEAD: [&str; 10] = [
     "policy",
@@ -126,10 +146,11 @@ fn line(name: &str, s: &Summary) -> Vec<String> {
     line
 }
 
-fn object(bench: Bench, name: &str, id: &str, s: &Summary) -> Value {
+fn object(bench: Bench, name: &str, id: &str, s: &Summary, [refused, broken]: [usize; 2]) -> Value {
     let f = |m: Option<Mean>| m.map(|m| json!({ "mean": m.mean, "lo": m.interval.0, "hi": m.interval.1, "n": m.n }));
     json!({
         "set": bench.format(), "policy": name, "id": id, "judge": s.judge, "cases": s.cases, "unstated": s.unstated,
+        "refused": refused, "broken": broken,
         "accuracy": f(s.accuracy), "accuracy_top5": f(s.accuracy_top5), "abstained": f(s.abstained),
         "accuracy_answered": f(s.accuracy_answered), "questions": f(s.questions), "coverage": f(s.coverage),
         "relevance": f(s.relevance), "facts_per_question": f(s.facts_per_question), "words": f(s.words),

@@ -12,6 +12,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 #[derive(clap::Args)]
+#[command(after_help = "Examples:\n  bedside records list --limit 5\n  \
+                        bedside records import --format agentclinic --out cases/ agentclinic_medqa.jsonl\n  \
+                        bedside run --records cases/ --policy checklist")]
 pub struct Args {
     #[command(subcommand)]
     what: What,
@@ -49,6 +52,7 @@ struct ImportArgs {
     /// Source files; side files (DDXPlus's evidences and conditions) in the same call
     #[arg(required = true)]
     files: Vec<PathBuf>,
+    /// JSON lines: one per rejected case, then the sums
     #[arg(long)]
     json: bool,
 }
@@ -57,8 +61,10 @@ struct ImportArgs {
 struct GenerateArgs {
     #[command(flatten)]
     source: Source,
+    /// How many
     #[arg(long, default_value_t = 100, value_parser = within::<usize>(1, MOST))]
     cases: usize,
+    /// Folder the records are written to, one JSON file each
     #[arg(long)]
     out: PathBuf,
 }
@@ -70,6 +76,7 @@ struct ListArgs {
     /// At most this many; 20 of the builtin ones by default
     #[arg(long, value_parser = within::<usize>(0, MOST))]
     limit: Option<usize>,
+    /// One JSON object per record
     #[arg(long)]
     json: bool,
 }
@@ -80,6 +87,7 @@ struct ShowArgs {
     source: Source,
     /// The record's id
     id: String,
+    /// The record as JSON
     #[arg(long)]
     json: bool,
 }
@@ -122,8 +130,9 @@ fn import(a: ImportArgs) -> Result<ExitCode, Fail> {
     let report = importer.import(&files);
     write_all(&a.out, &report.records)?;
     summary(&report, a.json)?;
-    let any = !report.records.is_empty();
-    Ok(if any { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    // A case that the importer declines is no failure; a source that cannot be read to its end is.
+    let whole = !report.records.is_empty() && report.broken == 0;
+    Ok(ExitCode::from(u8::from(!whole)))
 }
 
 fn summary(report: &ImportReport, json: bool) -> Result<(), Fail> {
@@ -131,9 +140,10 @@ fn summary(report: &ImportReport, json: bool) -> Result<(), Fail> {
         for (id, why) in &report.rejected {
             out::json(&json!({"rejected": id, "why": why}))?;
         }
+        let coverage = (!report.records.is_empty()).then(|| report.covered());
         return out::json(&json!({
             "format": report.format, "read": report.read, "imported": report.records.len(), "rejected": report.rejected.len(),
-            "facts_per_case": report.facts_per_case(), "coverage": report.covered(),
+            "broken": report.broken, "facts_per_case": report.facts_per_case(), "coverage": coverage,
         }));
     }
     for (id, why) in report.rejected.iter().take(10) {

@@ -8,7 +8,7 @@ mod measures;
 mod play;
 
 pub use measures::{Measures, measures};
-pub use play::{Answer, Bench, BenchError, Played, play};
+pub use play::{Answer, Bench, BenchError, Drawn, Played, play};
 
 use bedside_env::seed::{Draw, Purpose, Seed};
 

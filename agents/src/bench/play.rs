@@ -36,15 +36,26 @@ impl Bench {
     }
 
     /// The cases of a file, in its order, with what was refused and why.
-    pub fn cases(self, name: &str, bytes: Vec<u8>) -> Result<(Vec<PatientRecord>, Vec<String>), BenchError> {
+    pub fn cases(self, name: &str, bytes: Vec<u8>) -> Result<Drawn, BenchError> {
         let importer = importer(self.format()).map_err(BenchError::Format)?;
         let report = importer.import(&[SourceFile { name: name.to_owned(), bytes }]);
-        let refused = report.rejected.iter().map(|(id, why)| format!("{id}: {why}")).collect();
+        let refused: Vec<String> = report.rejected.iter().map(|(id, why)| format!("{id}: {why}")).collect();
         if report.records.is_empty() {
-            return Err(BenchError::NoCases { name: name.to_owned(), format: self.format() });
+            let why = refused.first().map_or_else(String::new, |r| format!("; {r}"));
+            return Err(BenchError::NoCases { name: name.to_owned(), format: self.format(), why });
         }
-        Ok((report.records, refused))
+        Ok(Drawn { records: report.records, refused, broken: report.broken })
     }
+}
+
+/// What a bench's file holds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Drawn {
+    pub records: Vec<PatientRecord>,
+    /// Cases that cannot be played, each with its place and why.
+    pub refused: Vec<String>,
+    /// Of these, lines that could not be read at all: the file is damaged.
+    pub broken: usize,
 }
 
 /// Why a bench was not played.
@@ -52,8 +63,8 @@ impl Bench {
 pub enum BenchError {
     #[error("{0}")]
     Format(String),
-    #[error("{name} holds no case\nhint: give the JSONL file of {format} as its authors publish it")]
-    NoCases { name: String, format: &'static str },
+    #[error("{name} holds no case{why}\nhint: give the JSONL file of {format} as its authors publish it")]
+    NoCases { name: String, format: &'static str, why: String },
     #[error(transparent)]
     Env(#[from] EnvError),
     #[error(transparent)]

@@ -61,7 +61,7 @@ impl Importer for AciBench {
             let text = match file.text() {
                 Ok(t) => t,
                 Err(e) => {
-                    report.turn_away(&file.name, e);
+                    report.broken(&file.name, e);
                     continue;
                 }
             };
@@ -82,8 +82,14 @@ impl Importer for AciBench {
                     }
                 }
             } else {
-                let (values, broken) = json_values(&file.name, &text);
-                for v in &values {
+                for v in json_values(&file.name, &text) {
+                    let v = match &v {
+                        Ok(v) => v,
+                        Err((place, why)) => {
+                            report.broken(place, why);
+                            continue;
+                        }
+                    };
                     let Some(id) = text_at(v, &["encounter_id"]) else {
                         report.turn_away(&file.name, "a row without `encounter_id`");
                         continue;
@@ -99,9 +105,6 @@ impl Importer for AciBench {
                             row.insert(format!("section {head}"), body.to_owned());
                         }
                     }
-                }
-                if let Some(why) = broken {
-                    report.turn_away(&file.name, why);
                 }
             }
         }

@@ -2,7 +2,7 @@
 
 use super::case::{Case, Source, demographics_of};
 use super::narrative::Section;
-use super::{ImportReport, Importer, SourceFile, flat_text, json_values, text_at};
+use super::{ImportReport, Importer, SourceFile, each_value, flat_text, text_at};
 use crate::fact::Category;
 
 pub(super) struct AgentClinic;
@@ -18,24 +18,10 @@ impl Importer for AgentClinic {
         for file in files {
             let stem =
                 super::case::slug(file.name.rsplit(['/', '\\']).next().unwrap_or("").split('.').next().unwrap_or(""));
-            let text = match file.text() {
-                Ok(t) => t,
-                Err(e) => {
-                    report.turn_away(&file.name, e);
-                    continue;
-                }
-            };
-            let (cases, broken) = json_values(&file.name, &text);
-            for (i, v) in cases.iter().enumerate() {
+            each_value(&mut report, std::slice::from_ref(file), |report, i, v| {
                 let id = format!("{stem}_{}", i + 1);
-                match one(v, &id) {
-                    Ok(case) => report.take(case),
-                    Err(why) => report.turn_away(id, why),
-                }
-            }
-            if let Some(why) = broken {
-                report.turn_away(format!("{stem}_{}", cases.len() + 1), why);
-            }
+                report.judge(id.clone(), one(v, &id));
+            });
         }
         report
     }

@@ -52,8 +52,10 @@ pub struct ImportReport {
     /// Cases found in the files.
     pub read: usize,
     pub records: Vec<PatientRecord>,
-    /// Cases left out: id in the source, and why.
+    /// Cases left out: id in the source (or file and line), and why.
     pub rejected: Vec<(String, String)>,
+    /// Of these, what could not be read at all: lines that are no JSON, files that are no text.
+    pub broken: usize,
     /// Content words of the narratives of the imported cases, and how many a fact holds.
     pub coverage: Coverage,
 }
@@ -94,6 +96,11 @@ impl ImportReport {
         self.reject(id, why);
     }
 
+    fn broken(&mut self, place: impl Into<String>, why: impl Into<String>) {
+        self.broken += 1;
+        self.turn_away(place, why);
+    }
+
     pub fn facts_per_case(&self) -> f64 {
         let n: usize = self.records.iter().map(|r| r.facts.len()).sum();
         if self.records.is_empty() { 0.0 } else { n as f64 / self.records.len() as f64 }
@@ -107,16 +114,16 @@ impl ImportReport {
 
 impl fmt::Display for ImportReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}: {} cases read, {} imported, {} rejected, {:.1} facts per case, {:.1} % of the narrative covered",
-            self.format,
-            self.read,
-            self.records.len(),
-            self.rejected.len(),
-            self.facts_per_case(),
-            self.covered() * 100.0
-        )
+        let (n, rejected) = (self.records.len(), self.rejected.len());
+        write!(f, "{}: {} cases read, {n} imported, {rejected} rejected", self.format, self.read)?;
+        if self.broken > 0 {
+            write!(f, " ({} could not be read)", self.broken)?;
+        }
+        if n == 0 {
+            return Ok(());
+        }
+        let covered = self.covered() * 100.0;
+        write!(f, ", {:.1} facts per case, {covered:.1} % of the narrative covered", self.facts_per_case())
     }
 }
 
@@ -152,17 +159,50 @@ pub fn importer(format: &str) -> Result<&'static dyn Importer, String> {
     })
 }
 
-/// JSON values of a text: one, an array's items, or one after another.
-fn json_values(name: &str, text: &str) -> (Vec<serde_json::Value>, Option<String>) {
+/// A value of a file, or the place of what is none, and why.
+type Found = Result<serde_json::Value, (String, String)>;
+
+/// JSON values of a text: one, an array's items, one after another, or one a line. A line that is none costs itself alone, and
+/// keeps its number, so that the values behind it are called as they would be without it.
+fn json_values(name: &str, text: &str) -> Vec<Found> {
     let mut values = Vec::new();
     for v in serde_json::Deserializer::from_str(text).into_iter::<serde_json::Value>() {
         match v {
-            Ok(serde_json::Value::Array(items)) => values.extend(items),
-            Ok(v) => values.push(v),
-            Err(e) => return (values, Some(format!("{name}: not valid JSON: {e}"))),
+            Ok(v) => spread(v, &mut values),
+            Err(e) => {
+                return json_lines(name, text).unwrap_or_else(|| {
+                    let place = format!("{name}:{}", e.line());
+                    values.push(Err((place, format!("not valid JSON: {e}"))));
+                    values
+                });
+            }
         }
     }
-    (values, None)
+    values
+}
+
+fn spread(v: serde_json::Value, into: &mut Vec<Found>) {
+    match v {
+        serde_json::Value::Array(items) => into.extend(items.into_iter().map(Ok)),
+        v => into.push(Ok(v)),
+    }
+}
+
+/// The same line by line, where the file is one of lines: by its name, or since most of them are whole.
+fn json_lines(name: &str, text: &str) -> Option<Vec<Found>> {
+    let (mut values, mut whole, mut all) = (Vec::new(), 0usize, 0usize);
+    for (i, line) in text.lines().enumerate().filter(|(_, l)| !l.trim().is_empty()) {
+        all += 1;
+        match serde_json::from_str(line) {
+            Ok(v) => {
+                whole += 1;
+                spread(v, &mut values);
+            }
+            Err(e) => values.push(Err((format!("{name}:{}", i + 1), format!("not valid JSON: {e}")))),
+        }
+    }
+    let named = [".jsonl", ".ndjson"].iter().any(|end| name.trim_end_matches(".gz").ends_with(end));
+    (whole * 2 >= all || named && whole > 0).then_some(values)
 }
 
 /// Hands every JSON value of every file to `row` with its position; what cannot be read is turned away.
@@ -172,15 +212,15 @@ fn each_value(
     mut row: impl FnMut(&mut ImportReport, usize, &serde_json::Value),
 ) {
     for file in files {
-        let (values, broken) = match file.text() {
+        let values = match file.text() {
             Ok(text) => json_values(&file.name, &text),
-            Err(why) => (Vec::new(), Some(why)),
+            Err(why) => vec![Err((file.name.clone(), why))],
         };
-        for (i, v) in values.iter().enumerate() {
-            row(report, i, v);
-        }
-        if let Some(why) = broken {
-            report.turn_away(&file.name, why);
+        for (i, v) in values.into_iter().enumerate() {
+            match v {
+                Ok(v) => row(report, i, &v),
+                Err((place, why)) => report.broken(place, why),
+            }
         }
     }
 }
