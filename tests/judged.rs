@@ -303,3 +303,32 @@ fn several_judges_are_a_panel_with_agreement_and_cost_of_each_and_ties_are_unjud
     let o = bedside(&[&["experiment", "rubric-prompts", "--cases", "1"], &judges[..]].concat());
     assert!(o.status.code() == Some(2) && text(&o.stderr).contains("takes one judge"), "{}", text(&o.stderr));
 }
+
+#[test]
+fn a_judge_that_answers_nothing_fails_the_command_however_few_were_to_be_judged() {
+    let home = folder();
+    let log = path(home.path(), "log");
+    assert!(bedside(&["run", "--policy", "checklist", "--cases", "2", "--log", &log]).status.success());
+    let dead = ["--judge", "http://127.0.0.1:9/v1#x", "--deadline", "1"];
+    let o = bedside(&[&["rescore", &log], &dead[..]].concat());
+    let error = text(&o.stderr);
+    assert_eq!(o.status.code(), Some(3), "{error}");
+    assert!(error.contains("gave no verdict") && error.contains("connection") && error.contains("hint: "), "{error}");
+
+    let pairs = path(home.path(), "pairs.jsonl");
+    let line = r#"{"conversation":[{"role":"user","content":"Hm."},{"role":"assistant","content":"Ah."}],"criterion":"Even","met":true}"#;
+    std::fs::write(&pairs, line).expect("written");
+    let prompts = ["experiment", "rubric-prompts", "--cases", "0", "--pairs", &pairs];
+    let o = bedside(&[&prompts[..], &dead[..]].concat());
+    let error = text(&o.stderr);
+    assert_eq!(o.status.code(), Some(3), "{error}");
+    assert!(error.contains("all 2 gave no verdict") && error.contains("connection"), "{error}");
+    assert!(!text(&o.stdout).contains("McNemar"), "{}", text(&o.stdout));
+
+    // What cannot be read is named with its file.
+    std::fs::write(&pairs, format!("{line}\n{line}\nnonsense\n")).expect("written");
+    let o = bedside(&[&prompts[..], &dead[..]].concat());
+    assert!(text(&o.stderr).contains(&format!("{pairs}: line 3: ")), "{}", text(&o.stderr));
+    let o = bedside(&[&["eval", "healthbench", "--data", &pairs, "--policy", "ideal"], &dead[..]].concat());
+    assert!(text(&o.stderr).contains(&format!("{pairs}: line 1: ")), "{}", text(&o.stderr));
+}

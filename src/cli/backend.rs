@@ -250,10 +250,25 @@ impl Watch {
         if !self.cancel.is_cancelled() {
             return Ok(());
         }
-        Err(Fail::trouble(
-            format!("the first {PATIENCE} gave no verdict: {}", why.unwrap_or("no reason was told")),
+        Err(Watch::silence(&format!("the first {PATIENCE}"), why))
+    }
+
+    /// At the end: an error also if fewer were asked than patience lasts for, and nothing came of any.
+    pub fn end(&self, why: Option<&str>) -> Result<(), Fail> {
+        self.verdict(why)?;
+        if self.answered || self.heard == 0 {
+            return Ok(());
+        }
+        let all = if self.heard == 1 { "the only one".to_owned() } else { format!("all {}", self.heard) };
+        Err(Watch::silence(&all, why))
+    }
+
+    /// The error of who was asked and said nothing.
+    pub fn silence(who: &str, why: Option<&str>) -> Fail {
+        Fail::trouble(
+            format!("{who} gave no verdict: {}", why.unwrap_or("no reason was told")),
             "check address, model and key, and --calls; what was recorded is kept",
-        ))
+        )
     }
 }
 
@@ -284,10 +299,7 @@ impl From<StoreError> for Fail {
 
 impl From<bedside::judge::healthbench::ReadError> for Fail {
     fn from(e: bedside::judge::healthbench::ReadError) -> Fail {
-        match e {
-            bedside::judge::healthbench::ReadError::Empty => Fail::trouble(e, "check that it is the right file"),
-            e => Fail::Trouble(e.to_string()),
-        }
+        Fail::Trouble(e.to_string())
     }
 }
 

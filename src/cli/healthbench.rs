@@ -370,7 +370,7 @@ pub fn meta(args: MetaArgs) -> Result<ExitCode, Fail> {
     }));
     bar.finish_and_clear();
     session.close(why.as_deref())?;
-    watch.verdict(why.as_deref())?;
+    watch.end(why.as_deref())?;
     let r = done.map_err(|e| Fail::trouble(e, "check the file's criteria"))?;
     let cost = judges.cost(&r.tally);
     if args.json {

@@ -2,7 +2,7 @@
 
 use super::backend::{self, Calls, Session, Watch};
 use super::fail::Fail;
-use super::log::{episodes, open};
+use super::log::{episodes, open, whole};
 use super::out;
 use super::panel::{self, JudgeArgs, Judges, Way};
 use super::rubrics::by_case;
@@ -30,8 +30,10 @@ use std::sync::Arc;
                         --rubrics takes what `bedside rubrics write` writes, each case by its own; without --judge its programs decide,\n\
                         and what has none stays unjudged.\n\n{}\n\n{}", panel::HELP, backend::HELP))]
 pub struct Args {
+    /// Folder of the log
     log: PathBuf,
-    #[arg(long)]
+    /// Only this episode, by its id or the beginning of it; may be given several times
+    #[arg(long, value_name = "ID")]
     episode: Vec<String>,
     /// Keep the new scorecards in the log, beside the old ones
     #[arg(long)]
@@ -55,6 +57,7 @@ pub struct Args {
     /// Programs decide the criteria that have one, the model only the rest
     #[arg(long, requires = "judge")]
     mixed: bool,
+    /// JSON lines: one per consultation, then the sums
     #[arg(long)]
     json: bool,
 }
@@ -69,7 +72,10 @@ pub fn run(args: Args) -> Result<ExitCode, Fail> {
             "name a model with --judge, or leave out --calls and --call-store",
         ));
     }
-    let log = open(&args.log)?;
+    let mut log = open(&args.log)?;
+    if args.keep {
+        log = log.writable()?;
+    }
     let mut ids = episodes(&log, &args.episode)?;
     let written = args.rubrics.as_deref().map(by_case).transpose()?.map(Arc::new);
     let lacking = match (&written, &args.rubrics) {
@@ -141,7 +147,7 @@ pub fn run(args: Args) -> Result<ExitCode, Fail> {
         let mean = |v: &[f64]| bootstrap(v).map(|i| i.mean);
         out::json(&json!({
             "episodes": count, "failed": failed, "before": mean(&old), "after": mean(&new), "kept": args.keep,
-            "unscored": unscored, "scorer": scorer.id(), "judging": tally, "cost": cost,
+            "unscored": unscored, "missing": log.missing().episodes.len(), "scorer": scorer.id(), "judging": tally, "cost": cost,
             "panel": model.as_ref().and_then(|m| m.judges.json()),
         }))?;
     } else {
@@ -165,7 +171,10 @@ pub fn run(args: Args) -> Result<ExitCode, Fail> {
             m.judges.show()?;
         }
     }
-    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    if let Some(m) = &model {
+        m.ended()?;
+    }
+    Ok(whole(&log, failed == 0))
 }
 
 /// Leaves out the consultations whose case has no rubric, and says so.
@@ -198,7 +207,7 @@ struct Reader {
     session: Session,
     judges: Judges,
     scorer: ModelScorer,
-    watch: std::sync::Mutex<Watch>,
+    watch: std::sync::Mutex<(Watch, Option<String>)>,
 }
 
 impl Reader {
@@ -218,7 +227,7 @@ impl Reader {
         let session = Session::open(&args.calls)?;
         let judges = args.judge.bench(&session, Way { style: args.judge_style, chunk: 8, points: true })?;
         let scorer = ModelScorer::new(judges.judge(), rubrics, share, session.blocking.clone());
-        let watch = std::sync::Mutex::new(Watch::new(&session));
+        let watch = std::sync::Mutex::new((Watch::new(&session), None));
         Ok(Reader { session, judges, scorer, watch })
     }
 
@@ -234,15 +243,27 @@ impl Reader {
     }
 
     fn heard(&self, cards: &[StoredCard]) -> Result<(), Fail> {
-        let mut watch = self.watch.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let mut why = None;
+        let mut watched = self.watch.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let (watch, why) = &mut *watched;
         for card in cards {
             let verdicts = &card.card.verdicts;
             watch.hear(verdicts.is_empty() || verdicts.iter().any(|v| v.met().is_some()));
-            why = why.or_else(|| verdicts.iter().find(|v| v.met().is_none()).map(|v| v.explanation.clone()));
+            if let Some(v) = verdicts.iter().find(|v| v.met().is_none()) {
+                why.get_or_insert_with(|| v.explanation.clone());
+            }
         }
         self.session.close(why.as_deref())?;
         watch.verdict(why.as_deref())
+    }
+
+    /// At the end: an error if models were asked, and not one criterion was judged.
+    fn ended(&self) -> Result<(), Fail> {
+        let t = self.scorer.tally();
+        if t.items == 0 || t.judged > 0 {
+            return Ok(());
+        }
+        let watched = self.watch.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        Err(Watch::silence(&format!("the judge of {} criteria", t.items), watched.1.as_deref()))
     }
 }
 

@@ -47,6 +47,7 @@ pub struct Args {
     /// File for the figures as JSON
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// The figures as one JSON object
     #[arg(long)]
     json: bool,
 }
@@ -80,7 +81,7 @@ pub fn run(args: Args) -> Result<ExitCode, Fail> {
     }));
     bar.finish_and_clear();
     session.close(why.as_deref())?;
-    watch.verdict(why.as_deref())?;
+    watch.end(why.as_deref())?;
     let whole = json!({"experiment": "rubric-prompts", "played": played, "comparison": done});
     if let Some(path) = &args.out {
         std::fs::write(path, serde_json::to_string_pretty(&whole)? + "\n")?;
@@ -90,7 +91,8 @@ pub fn run(args: Args) -> Result<ExitCode, Fail> {
     } else {
         show(&done)?;
     }
-    Ok(ExitCode::SUCCESS)
+    // No pair was judged in both arms.
+    Ok(ExitCode::from(u8::from(done.difference.is_none())))
 }
 
 /// What the programs decide of consultations that doctors play, in the order of doctors and cases.
@@ -177,14 +179,10 @@ fn show(c: &Comparison) -> Result<(), Fail> {
 }
 
 fn told(name: &str, m: McNemar, d: Option<Difference>) -> String {
-    let d = d.map_or_else(
-        || "nothing to compare".to_owned(),
-        |d| {
-            format!(
-                "typed less unified {:+.3}, 95 % interval [{:+.3}, {:+.3}] over {} pairs",
-                d.value, d.lo, d.hi, d.pairs
-            )
-        },
+    let Some(d) = d else { return format!("{name}: nothing to compare, no pair was judged both ways") };
+    let d = format!(
+        "typed less unified {:+.3}, 95 % interval [{:+.3}, {:+.3}] over {} pairs",
+        d.value, d.lo, d.hi, d.pairs
     );
     format!("{name}: {d}; only unified right {}, only typed {}, exact McNemar p {:.3e}", m.first, m.second, m.p)
 }

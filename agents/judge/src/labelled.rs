@@ -44,7 +44,7 @@ impl Labelled {
     pub fn read(path: &Path) -> Result<Vec<Labelled>, ReadError> {
         let bytes = std::fs::read(path)
             .map_err(|e| ReadError::File { path: path.display().to_string(), why: e.to_string() })?;
-        Labelled::parse(&bytes)
+        Labelled::parse(&bytes).map_err(|e| e.of(path))
     }
 
     /// The same from bytes.

@@ -134,8 +134,20 @@ pub enum ReadError {
     File { path: String, why: String },
     #[error("line {line}: {why}\nhint: each line is one JSON object in the published shape")]
     Line { line: usize, why: String },
-    #[error("the file holds no examples")]
+    #[error("the file holds no examples\nhint: check that it is the right file")]
     Empty,
+    #[error("{path}: {error}")]
+    In { path: String, error: Box<ReadError> },
+}
+
+impl ReadError {
+    /// The same, with the file it is about.
+    pub(crate) fn of(self, path: &Path) -> ReadError {
+        match self {
+            e @ (ReadError::File { .. } | ReadError::In { .. }) => e,
+            e => ReadError::In { path: path.display().to_string(), error: Box::new(e) },
+        }
+    }
 }
 
 /// SHA-256 in hexadecimal.
@@ -147,7 +159,7 @@ impl DataFile {
     pub fn open(path: &Path) -> Result<DataFile, ReadError> {
         let bytes = std::fs::read(path)
             .map_err(|e| ReadError::File { path: path.display().to_string(), why: e.to_string() })?;
-        DataFile::read(&bytes)
+        DataFile::read(&bytes).map_err(|e| e.of(path))
     }
 
     pub fn read(bytes: &[u8]) -> Result<DataFile, ReadError> {

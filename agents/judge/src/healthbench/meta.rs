@@ -51,7 +51,7 @@ impl MetaFile {
     pub fn open(path: &Path) -> Result<MetaFile, ReadError> {
         let bytes = std::fs::read(path)
             .map_err(|e| ReadError::File { path: path.display().to_string(), why: e.to_string() })?;
-        MetaFile::read(&bytes)
+        MetaFile::read(&bytes).map_err(|e| e.of(path))
     }
 
     pub fn read(bytes: &[u8]) -> Result<MetaFile, ReadError> {

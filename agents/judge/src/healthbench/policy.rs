@@ -82,8 +82,14 @@ impl Policy {
     pub fn read(path: &Path) -> Result<Policy, ReadError> {
         let name = path.display().to_string();
         let bytes = std::fs::read(path).map_err(|e| ReadError::File { path: name.clone(), why: e.to_string() })?;
+        let answers = Policy::answers(&bytes).map_err(|e| e.of(path))?;
+        let digest = super::data::sha256(&bytes);
+        Ok(Policy::Answers { name: format!("answers {}", &digest[..16]), answers })
+    }
+
+    fn answers(bytes: &[u8]) -> Result<BTreeMap<(String, u32), String>, ReadError> {
         let mut answers = BTreeMap::new();
-        for (line, text) in lines(&bytes)? {
+        for (line, text) in lines(bytes)? {
             let raw: Raw = serde_json::from_str(text).map_err(|e| ReadError::Line { line, why: e.to_string() })?;
             let key = (raw.prompt_id, raw.sample);
             if answers.insert(key.clone(), raw.response).is_some() {
@@ -91,11 +97,7 @@ impl Policy {
                 return Err(ReadError::Line { line, why });
             }
         }
-        if answers.is_empty() {
-            return Err(ReadError::Empty);
-        }
-        let digest = super::data::sha256(&bytes);
-        Ok(Policy::Answers { name: format!("answers {}", &digest[..16]), answers })
+        if answers.is_empty() { Err(ReadError::Empty) } else { Ok(answers) }
     }
 
     /// The physicians' own answers, where the file has them.
