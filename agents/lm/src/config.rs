@@ -81,7 +81,14 @@ impl LmConfig {
     }
 
     pub fn from_file(path: &Path) -> Result<LmConfig> {
-        LmConfig::from_json(&std::fs::read_to_string(path).map_err(LmError::io(path))?)
+        let text = std::fs::read_to_string(path).map_err(LmError::io(path))?;
+        LmConfig::from_json(&text).map_err(|e| match e {
+            LmError::Unsupported { what, hint } => {
+                let what = what.strip_prefix("config.json: ").unwrap_or(&what);
+                LmError::Unsupported { what: format!("{}: {what}", path.display()), hint }
+            }
+            e => LmError::within(path)(e),
+        })
     }
 
     /// `config.json` as transformers reads it.

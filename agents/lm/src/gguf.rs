@@ -8,7 +8,7 @@ use candle_core::quantized::gguf_file::{Content, Value};
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{Device, Tensor};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// GGUF names within a block, and HuggingFace's.
 const BLOCK: [(&str, &str); 14] = [
@@ -35,12 +35,13 @@ pub(crate) fn read(path: &Path) -> Result<Weights> {
         let tensor = file.tensor(&name)?;
         tensors.insert(name, tensor);
     }
-    Weights { config: file.config, tensors }.checked()
+    Weights { config: file.config, tensors }.checked().map_err(LmError::within(path))
 }
 
 /// An open file, asked by HuggingFace's names.
 pub(crate) struct GgufFile {
     pub config: LmConfig,
+    path: PathBuf,
     file: std::fs::File,
     content: Content,
     /// HuggingFace's name: the file's, and over how many heads rows have to be put in order.
@@ -50,8 +51,8 @@ pub(crate) struct GgufFile {
 impl GgufFile {
     pub fn open(path: &Path) -> Result<GgufFile> {
         let mut file = std::fs::File::open(path).map_err(LmError::io(path))?;
-        let content = Content::read(&mut file)?;
-        let config = config(path, &content)?;
+        let content = Content::read(&mut file).map_err(LmError::from).map_err(LmError::within(path))?;
+        let config = config(path, &content).map_err(LmError::within(path))?;
         // llama.cpp turns neighbouring pairs in Llama and halves in Qwen, and stores Llama's query and key rows to match.
         let interleaved = !config.qk_norm && !config.qkv_bias;
         let mut names = BTreeMap::new();
@@ -75,7 +76,7 @@ impl GgufFile {
                 name(format!("blk.{layer}.{from}"), format!("model.layers.{layer}.{to}"), heads);
             }
         }
-        Ok(GgufFile { config, file, content, names })
+        Ok(GgufFile { config, path: path.to_owned(), file, content, names })
     }
 
     fn names(&self) -> Vec<String> {
@@ -85,7 +86,8 @@ impl GgufFile {
     fn raw(&mut self, name: &str) -> Result<(QTensor, Option<usize>)> {
         let problem = || LmError::Tensor { name: name.to_string(), problem: "is missing".to_string() };
         let (from, heads) = self.names.get(name).ok_or_else(problem)?;
-        Ok((self.content.tensor(&mut self.file, from, &Device::Cpu)?, *heads))
+        let tensor = self.content.tensor(&mut self.file, from, &Device::Cpu).map_err(LmError::from);
+        Ok((tensor.map_err(LmError::within(&self.path))?, *heads))
     }
 
     /// Unpacked to f32.

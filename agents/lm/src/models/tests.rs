@@ -13,12 +13,21 @@ fn put(folder: &Path, name: &str, bytes: &[u8]) {
     std::fs::write(folder.join(name), bytes).expect("writes");
 }
 
-/// A Hugging Face folder with a real tokenizer and weights that are none.
+/// A safetensors file of 3,000 bytes with one tensor of these bytes.
+fn tensors(fill: u8) -> Vec<u8> {
+    let header = r#"{"x":{"dtype":"U8","shape":[2892],"data_offsets":[0,2892]}}"#;
+    let mut bytes = 100u64.to_le_bytes().to_vec();
+    bytes.extend(format!("{header:<100}").into_bytes());
+    bytes.resize(3_000, fill);
+    bytes
+}
+
+/// A Hugging Face folder with a real tokenizer and weights of no model.
 fn hugging_face_folder(at: &Path) {
     std::fs::create_dir_all(at).expect("creates");
     small().save_folder(at, CHATML).expect("saves");
     put(at, "config.json", b"{}");
-    put(at, "model.safetensors", &[7; 3_000]);
+    put(at, "model.safetensors", &tensors(7));
     put(at, "pytorch_model.bin", &[1; 100]);
 }
 
@@ -71,7 +80,7 @@ fn a_hugging_face_folder_is_imported_listed_and_verified() {
     let (tokenizer, chat) = model.text().expect("reads");
     assert_eq!((tokenizer.vocab_size(), chat.source()), (285, CHATML));
 
-    put(&model.folder, "model.safetensors", &[8; 3_000]);
+    put(&model.folder, "model.safetensors", &tensors(8));
     let error = store.verify("tiny-doctor").expect_err("changed").to_string();
     assert!(error.contains("model.safetensors") && error.contains("SHA-256"), "{error}");
     let twice = store.import(&source, None, &mut quiet).expect_err("there already").to_string();
@@ -292,4 +301,30 @@ fn without_a_connection_a_pull_says_how_else_to_bring_a_model() {
     let hub = Hub { pause: Duration::ZERO, ..Hub::at(&format!("http://127.0.0.1:{port}")) };
     let error = Store::at(temp.path()).pull(&hub, "acme/tiny", "main", &mut quiet).expect_err("offline");
     assert!(matches!(error, ModelsError::Offline { .. }) && error.to_string().contains("models import"), "{error}");
+}
+
+#[test]
+fn what_is_no_model_is_refused_with_its_cause_and_leaves_nothing_behind() {
+    let temp = tempfile::tempdir().expect("a folder");
+    let root = temp.path().join("store");
+    let store = Store::at(&root);
+    let garbage = temp.path().join("r.gguf");
+    std::fs::write(&garbage, [3; 500]).expect("writes");
+    let whole = tensors(7);
+    let mut longer = whole.clone();
+    longer.extend([0; 9]);
+    let mut cases = vec![(garbage, "r.gguf")];
+    for (i, bytes) in [&b""[..], &whole[..50], &whole[..2_000], &longer, &[0xff; 300]].into_iter().enumerate() {
+        let folder = temp.path().join(format!("folder-{i}"));
+        hugging_face_folder(&folder);
+        put(&folder, "model.safetensors", bytes);
+        cases.push((folder, "model.safetensors"));
+    }
+    for (path, named) in cases {
+        let error = store.import(&path, None, &mut quiet).expect_err("refused").to_string();
+        assert!(error.contains("hint:") && error.contains(named), "{error}");
+        assert!(error.lines().count() <= 2, "no frames of a stack: {error}");
+        assert!(!root.join(PARTIAL).exists(), "{}", path.display());
+        assert_eq!(store.list().expect("lists"), []);
+    }
 }

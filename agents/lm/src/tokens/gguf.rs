@@ -43,7 +43,7 @@ impl GgufVocab {
         };
         let file = std::fs::File::open(path).map_err(|e| failed(e.to_string()))?;
         let mut file = std::io::BufReader::new(file);
-        let content = Content::read(&mut file).map_err(|e| failed(e.to_string()))?;
+        let content = Content::read(&mut file).map_err(|e| failed(crate::error::brief(&e)))?;
         GgufVocab::of(&content)
     }
 
