@@ -113,6 +113,19 @@ fn replies_that_keep_the_rule_become_frequent_and_a_control_learns_nothing() {
     assert!(dealt_out < 0.25 * (paid[0] + paid[1]), "{dealt_out}, paid {paid:?}");
 }
 
+/// A run of the control drifts one way or the other, so that few of them say little: many seeds, a rule and its opposite each.
+#[test]
+fn over_many_seeds_a_control_rises_no_more_than_its_spread_allows() {
+    let seeds: u64 = if std::env::var_os("BEDSIDE_FULL").is_some() { 40 } else { 4 };
+    let pair = |seed| (rise(short(), seed, Some(seed)) + rise(long(), seed, Some(seed))) / 2.0;
+    let rises: Vec<f64> = (100..100 + seeds).map(pair).collect();
+    let n = seeds as f64;
+    let mean = rises.iter().sum::<f64>() / n;
+    let error = (rises.iter().map(|r| (r - mean).powi(2)).sum::<f64>() / (n - 1.0) / n).sqrt();
+    println!("control: {mean:+.3} with a standard error of {error:.3} over {seeds} seeds");
+    assert!(mean.abs() < 4.0 * error + 0.02, "{mean}, standard error {error}: {rises:?}");
+}
+
 #[test]
 fn a_group_whose_check_cannot_be_made_is_no_score_and_moves_nothing() {
     let mut tasks = short();
