@@ -146,6 +146,12 @@ fn a_consultation_that_the_patients_model_did_not_play_is_neither_scored_nor_rec
         "{}",
         text(&o.stdout)
     );
+
+    // Policies are compared on the same consultations: without their patient there is nothing to compare.
+    let eval = ["eval", "--policy", "checklist", "--cases", "1", "--max-turns", "2", "--log", &at("compared")];
+    let o = bedside(&[&eval[..], &dead[..4]].concat());
+    assert_eq!((o.status.code(), text(&o.stdout).as_str()), (Some(3), ""), "{}", text(&o.stderr));
+    assert_eq!(last_json(&bedside(&["verify", &at("compared"), "--json"]))["episodes"], 0);
 }
 
 #[test]
@@ -169,10 +175,10 @@ fn a_model_in_this_process_judges_and_plays_and_its_calls_replay() {
         text(&o.stderr)
     );
     assert!(o.status.success(), "{}", text(&o.stdout));
-    // The doctor that ships has no room for the prompt, so it plays no patient.
+    // The doctor that ships says nothing that a patient could say, so no score is shown of it.
     let o = played("candle:embedded", "record", &at("none"));
     assert_eq!(o.status.code(), Some(3), "{}", text(&o.stderr));
-    assert!(text(&o.stderr).contains("768 positions"), "{}", text(&o.stderr));
+    assert!(text(&o.stderr).contains("answered nothing") && o.stdout.is_empty(), "{}", text(&o.stderr));
     let rescore = |mode: &str| {
         bedside(&["rescore", &log, "--judge", "candle:embedded", "--call-store", &judged, "--calls", mode, "--json"])
     };

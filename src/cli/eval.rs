@@ -6,7 +6,9 @@ use super::patient::PatientArgs;
 use super::run::config;
 use super::source::{MOST, MOST_THREADS, MOST_TURNS, Source, within};
 use bedside::agents::bench::Bench;
+use bedside::env::Event;
 use bedside::lm::Sampling;
+use bedside::patient::Part;
 use bedside::prelude::*;
 use bedside::replays::{Ack, Log, LogWriter, Recording, StoreError, WriterPolicy};
 use bedside::stats::Interval;
@@ -162,16 +164,49 @@ pub fn run(mut args: Args) -> Result<ExitCode, Fail> {
         None => None,
     };
     let mut played: BTreeMap<String, (String, Vec<Row>)> = BTreeMap::new();
+    let mut absent = Absent::default();
     for (name, mut contestant) in all.iter().zip(contestants) {
-        let rows = play(&course, &mut contestant, name, writer.as_ref())?;
+        let rows = play(&course, &mut contestant, name, writer.as_ref(), &mut absent)?;
         played.insert(name.clone(), (contestant.id(), rows));
     }
     if let Some(w) = writer {
         w.close()?;
     }
-    report(&args, &shown, &played)?;
     PatientArgs::settle(model)?;
+    absent.none(course.len() * all.len())?;
+    report(&args, &shown, &played)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Consultations whose patient's model was not there. Policies are compared on the same consultations, so that one is too many.
+#[derive(Default)]
+pub(super) struct Absent {
+    count: usize,
+    /// Of the first.
+    why: String,
+}
+
+impl Absent {
+    /// Whether this was one.
+    fn take(&mut self, events: &[Event]) -> bool {
+        let part = Part::of(events);
+        let Some(why) = part.absent() else { return false };
+        if self.count == 0 {
+            self.why = why.to_owned();
+        }
+        self.count += 1;
+        true
+    }
+
+    pub(super) fn none(&self, all: usize) -> Result<(), Fail> {
+        if self.count == 0 {
+            return Ok(());
+        }
+        let what = format!("{} of {all} consultations not played: patient model failed: {}", self.count, self.why);
+        let hint =
+            "see that the server runs and knows the model; with --calls record what was answered is not asked again";
+        Err(Fail::trouble(what, hint))
+    }
 }
 
 /// Consultations on their way into a log. Each is in it when its acknowledgement says so; the first that was refused is told.
@@ -222,23 +257,27 @@ impl<'a> Logging<'a> {
     }
 }
 
-/// One contestant's consultations, with a bar and into a log.
+/// One contestant's consultations, with a bar and into a log. Those without their patient are counted and in neither.
 pub(super) fn play(
     course: &Course,
     contestant: &mut Contestant,
     name: &str,
     writer: Option<&LogWriter>,
+    absent: &mut Absent,
 ) -> Result<Vec<Row>, Fail> {
     let bar = out::progress(course.len() as u64, name.to_owned());
     let mut rows = Vec::with_capacity(course.len());
     let mut logging = writer.map(Logging::new);
     let who = contestant.id();
     let done = compete(course, contestant, |p| {
+        bar.inc(1);
+        if absent.take(&p.recording.log.events) {
+            return;
+        }
         if let Some(logging) = &mut logging {
             logging.record(&who, &p.recording, &p.row);
         }
         rows.push(p.row);
-        bar.inc(1);
     });
     bar.finish_and_clear();
     done?;

@@ -145,7 +145,9 @@ impl Arena {
     /// Consultations of these seeds; of a name that played before they are added.
     pub fn play(&mut self, name: &str, mut contestant: Contestant, seeds: &[Seed]) -> Result<(), Fail> {
         let course = Course { seeds: seeds.to_vec(), ..self.course.clone() };
-        let rows = eval::play(&course, &mut contestant, name, self.writer.as_ref())?;
+        let mut absent = eval::Absent::default();
+        let rows = eval::play(&course, &mut contestant, name, self.writer.as_ref(), &mut absent)?;
+        absent.none(course.len())?;
         match self.rows.iter_mut().find(|(n, _)| n == name) {
             Some((_, all)) => all.extend(rows),
             None => self.rows.push((name.to_owned(), rows)),

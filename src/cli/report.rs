@@ -19,6 +19,7 @@ pub struct Args {
     /// Where report.md and plots/ go
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    /// The heading of report.md
     #[arg(long, default_value = "Report")]
     title: String,
 }
