@@ -228,7 +228,8 @@ impl Store {
         }
         // Named by what was handed over, not by the copy of it that is gone.
         done.map_err(|e| match e {
-            ModelsError::Tokens(TokenError::File { message: why, .. }) => {
+            ModelsError::Tokens(TokenError::File { message, .. }) => {
+                let why = if form == Form::Gguf { format!("no GGUF that can be read: {message}") } else { message };
                 ModelsError::NotAModel { path: source.display().to_string(), why }
             }
             e => e,
