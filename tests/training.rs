@@ -166,7 +166,7 @@ fn what_cannot_begin_is_refused_before_anything_is_written() {
         ([m2.as_slice(), &new, &["--task", "gsm8k"]].concat(), 2, "stage rules: gsm8k is in no folder"),
         ([m2.as_slice(), &new, &["--data", &sets]].concat(), 3, "stage rules: --data"),
         ([m2.as_slice(), &["--policy", "embedded", "--records", &nowhere]].concat(), 3, "stage sft: "),
-        ([m2.as_slice(), &new, &["--more", "fragments=--set epsilon_high=-5"]].concat(), 3, "stage fragments: "),
+        ([m2.as_slice(), &new, &["--more", "fragments=--set epsilon_high=-5"]].concat(), 2, "stage fragments: "),
         ([m2.as_slice(), &new, &["--stages", "sft,sft"]].concat(), 2, "sft stands twice"),
         ([m2.as_slice(), &new, &["--resume"]].concat(), 3, "no run to go on with"),
         ([sft.as_slice(), &["--new", "16,1,100"]].concat(), 2, "at least 259"),
