@@ -6,6 +6,7 @@ mod cli;
 mod clinicians;
 mod compile_fail;
 mod conformance;
+mod damaged;
 mod determinism;
 mod fixtures;
 mod fuzz;

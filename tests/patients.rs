@@ -136,7 +136,13 @@ fn a_consultation_that_the_patients_model_did_not_play_is_neither_scored_nor_rec
     let error = text(&o.stderr);
     assert!(error.contains("resumed: 1 ") && error.contains("voice: ") && error.contains("check: "), "{error}");
     assert!(last_json(&o)["cases"] == 2 && last_json(&o)["not_played"] == 0, "{}", text(&o.stdout));
-    assert!(bedside(&["replay", &log]).status.success());
+    let o = bedside(&["replay", &log, "--json"]);
+    assert!(o.status.success(), "{}", text(&o.stderr));
+    // A fork would go on with another patient.
+    let first: serde_json::Value = serde_json::from_str(text(&o.stdout).lines().next().expect("a line")).expect("JSON");
+    let id = first["episode"].as_str().expect("an id");
+    let o = bedside(&["fork", &log, "--episode", id, "--turn", "1", "--policy", "random"]);
+    assert!(o.status.code() == Some(2) && text(&o.stderr).contains("`voice` of `talker`"), "{}", text(&o.stderr));
 
     // One who plays alone sees no score of such a patient either.
     let dead = ["--patient", "voice", "--patient-model", "http://127.0.0.1:9/v1#talker", "--show-truth"];

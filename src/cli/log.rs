@@ -5,6 +5,7 @@ use super::out;
 use super::run::config;
 use super::source::{MOST_THREADS, MOST_TURNS, within};
 use bedside::env::EpisodeId;
+use bedside::patient::Played;
 use bedside::prelude::*;
 use bedside::replays::diff::{diff as compare, side_by_side};
 use bedside::replays::export::{chat, parquet, rlds};
@@ -179,12 +180,19 @@ pub fn verify(args: VerifyArgs) -> Result<ExitCode, Fail> {
 pub fn fork(args: ForkArgs) -> Result<ExitCode, Fail> {
     let log = open(&args.log)?;
     let id = find(&log.episode_ids()?, &args.episode)?;
+    let logged = log.read(id)?;
+    if let Some(played) = Played::by(&logged.log.events) {
+        return Err(Fail::usage(
+            format!("the patient of this consultation was {played}, and a fork goes on with the embedded one"),
+            "fork a consultation that was played with --patient embedded; one patient's beginning and another's end are no consultation",
+        ));
+    }
     let mut doctor = doctor(&args.policy)?;
     let settings = config(20, None, &[])?;
     let name = format!("{} after turn {}", doctor.name(), args.turn);
     let (mut gym, mut o) = open_fork(&log, id, args.turn, &name, args.fragment, settings.clone())?;
     let truth = gym.privileged()?;
-    let seed = log.read(id)?.head.seal.seed;
+    let seed = logged.head.seal.seed;
     let step = loop {
         let mut decisions = match &mut doctor {
             Doctor::Fair(p) => p.act(&[(&o, seed)])?,
@@ -211,7 +219,7 @@ pub fn fork(args: ForkArgs) -> Result<ExitCode, Fail> {
     let writer = into.writer(WriterPolicy::default());
     writer.record(&recording)?.wait()?;
     writer.close()?;
-    let parent = log.read(id)?.head.seal.reward.value();
+    let parent = logged.head.seal.reward.value();
     if args.json {
         out::json(&json!({
             "parent": id.to_string(), "episode": recording.episode().to_string(), "at_turn": args.turn, "turns": o.turn,

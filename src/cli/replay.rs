@@ -5,7 +5,7 @@ use super::log::{episodes, open, whole};
 use super::out;
 use super::patient::PatientArgs;
 use super::source::{MOST_THREADS, within};
-use bedside::env::{EpisodeId, Event};
+use bedside::env::EpisodeId;
 use bedside::patient::{Patient, PatientConfig, Played};
 use bedside::prelude::*;
 use bedside::replays::{Log, Mode, Outcome, ReplayConfig, Replayed, replay};
@@ -91,11 +91,7 @@ pub fn run(args: Args) -> Result<ExitCode, Fail> {
 fn by_patient(log: &Log, ids: &[EpisodeId]) -> BTreeMap<Option<Played>, Vec<EpisodeId>> {
     let mut groups: BTreeMap<Option<Played>, Vec<EpisodeId>> = BTreeMap::new();
     for id in ids {
-        let logged = log.read(*id).ok();
-        let played = logged.and_then(|l| match l.log.events.first() {
-            Some(Event::ConsultationOpened(o)) => Played::of(&o.unit_ids),
-            _ => None,
-        });
+        let played = log.read(*id).ok().and_then(|l| Played::by(&l.log.events));
         groups.entry(played).or_default().push(*id);
     }
     groups

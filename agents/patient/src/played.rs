@@ -4,6 +4,7 @@
 
 use crate::config::{Patient, PatientConfig};
 use bedside_chat::prompts::{PromptError, Prompts};
+use bedside_env::Event;
 use std::fmt;
 
 /// A patient with models in it, by the ids of its units.
@@ -37,6 +38,14 @@ impl Played {
         };
         let prompts = units.iter().map(|(.., p)| (*p).to_owned()).collect();
         Some(Played { patient, model: (*model).to_owned(), prompts, ids: unit_ids.to_vec() })
+    }
+
+    /// By the opening of a consultation; `None` where no model had a part, or where it has no opening.
+    pub fn by(events: &[Event]) -> Option<Played> {
+        match events.first() {
+            Some(Event::ConsultationOpened(opening)) => Played::of(&opening.unit_ids),
+            _ => None,
+        }
     }
 
     /// The configuration whose units with these prompts are those of the log; `None` where there is none, since prompts, sampling

@@ -79,7 +79,7 @@ impl Retrieved {
 
 /// A library, encoded once.
 pub struct Index<'a> {
-    library: &'a Library,
+    shelf: &'a Library,
     encoder: &'a dyn Encode,
     cut: usize,
     cases: Vec<Vector>,
@@ -92,7 +92,7 @@ impl<'a> Index<'a> {
         let cases = encoder.encode(&texts.iter().map(String::as_str).collect::<Vec<_>>())?;
         let of = |e: &Exemplar| encoder.encode(&e.criteria.iter().map(|c| c.criterion.as_str()).collect::<Vec<_>>());
         let criteria = library.exemplars().iter().map(of).collect::<Result<_, _>>()?;
-        Ok(Index { library, encoder, cut, cases, criteria })
+        Ok(Index { shelf: library, encoder, cut, cases, criteria })
     }
 
     /// What is like a text; never the exemplar called `own`.
@@ -106,7 +106,7 @@ impl<'a> Index<'a> {
         let query: String = text.chars().take(self.cut).collect();
         let query = self.encoder.encode(&[&query])?;
         let Some(query) = query.first() else { return Ok(Retrieved::default()) };
-        let all = self.library.exemplars();
+        let all = self.shelf.exemplars();
         let mut near: Vec<(f64, usize)> =
             (0..all.len()).filter(|i| all[*i].id != own).map(|i| (self.cases[i].cosine(query), i)).collect();
         // Equally near: in order of id.
